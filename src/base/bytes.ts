@@ -1,0 +1,225 @@
+/**
+ * Bytes: the strict reader and writer that every format of ours is built on, and a few plain helpers.
+ * All integers are big-endian and of fixed width, so that each value has exactly one encoding.
+ *
+ * @module
+ */
+
+import { VaultError } from "./errors.ts";
+
+/** Bytes that own a plain (not shared) buffer: what WebCrypto and files take. */
+export type Bytes = Uint8Array<ArrayBuffer>;
+
+const utf8 = new TextEncoder();
+const utf8Strict = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
+/** UTF-8 bytes of a string. */
+export function encodeUtf8(text: string): Bytes {
+  return utf8.encode(text) as Bytes;
+}
+
+/** The pieces one after the other, in one new array. */
+export function concatBytes(pieces: readonly Uint8Array[]): Bytes {
+  let length = 0;
+  for (const piece of pieces) length += piece.length;
+  const out = new Uint8Array(length);
+  let offset = 0;
+  for (const piece of pieces) {
+    out.set(piece, offset);
+    offset += piece.length;
+  }
+  return out;
+}
+
+/** Whether two arrays hold the same bytes. Not constant time: for public values. */
+export function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
+  if (a.length !== b.length) return false;
+  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
+  return true;
+}
+
+/** Order of two arrays as if they were unsigned big-endian strings: negative, 0 or positive. */
+export function compareBytes(a: Uint8Array, b: Uint8Array): number {
+  const shared = Math.min(a.length, b.length);
+  for (let i = 0; i < shared; i++) {
+    const difference = a[i]! - b[i]!;
+    if (difference !== 0) return difference;
+  }
+  return a.length - b.length;
+}
+
+/** Appends values to a buffer that grows; `finish` gives the bytes. */
+export class ByteWriter {
+  #bytes: Bytes;
+  #view: DataView;
+  #length = 0;
+
+  /** @param capacity bytes to begin with */
+  constructor(capacity = 256) {
+    this.#bytes = new Uint8Array(capacity);
+    this.#view = new DataView(this.#bytes.buffer);
+  }
+
+  /** Bytes written so far. */
+  get length(): number {
+    return this.#length;
+  }
+
+  #room(extra: number): number {
+    const at = this.#length;
+    const needed = at + extra;
+    if (needed > this.#bytes.length) {
+      const larger = new Uint8Array(Math.max(needed, this.#bytes.length * 2));
+      larger.set(this.#bytes.subarray(0, at));
+      this.#bytes = larger;
+      this.#view = new DataView(larger.buffer);
+    }
+    this.#length = needed;
+    return at;
+  }
+
+  u8(value: number): this {
+    this.#view.setUint8(this.#room(1), value);
+    return this;
+  }
+
+  u16(value: number): this {
+    this.#view.setUint16(this.#room(2), value);
+    return this;
+  }
+
+  u32(value: number): this {
+    this.#view.setUint32(this.#room(4), value);
+    return this;
+  }
+
+  u64(value: bigint | number): this {
+    this.#view.setBigUint64(this.#room(8), BigInt(value));
+    return this;
+  }
+
+  i64(value: bigint | number): this {
+    this.#view.setBigInt64(this.#room(8), BigInt(value));
+    return this;
+  }
+
+  raw(bytes: Uint8Array): this {
+    const at = this.#room(bytes.length);
+    this.#bytes.set(bytes, at);
+    return this;
+  }
+
+  /** UTF-8 behind its length in 16 bits. */
+  text16(text: string): this {
+    const bytes = encodeUtf8(text);
+    return this.u16(bytes.length).raw(bytes);
+  }
+
+  /** The bytes written. The writer is done with. */
+  finish(): Bytes {
+    return this.#bytes.subarray(0, this.#length);
+  }
+}
+
+/**
+ * Reads values off bytes that may come from anywhere: every read is bounds-checked before it happens, and
+ * {@link ByteReader.end} refuses trailing bytes. All failures are `damaged`, naming what was being read.
+ */
+export class ByteReader {
+  readonly #bytes: Bytes;
+  readonly #view: DataView;
+  readonly #what: string;
+  #offset = 0;
+
+  /** @param what the thing being decoded, for messages: "manifest", "segment" … */
+  constructor(bytes: Uint8Array, what: string) {
+    this.#bytes = bytes as Bytes;
+    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    this.#what = what;
+  }
+
+  /** Bytes not read yet. */
+  get remaining(): number {
+    return this.#bytes.length - this.#offset;
+  }
+
+  /** Bytes read so far. */
+  get offset(): number {
+    return this.#offset;
+  }
+
+  /** An error that names what is being decoded and where. */
+  fail(state: string): VaultError {
+    return new VaultError(
+      "damaged",
+      `Cannot decode ${this.#what} at byte ${this.#offset}: ${state}`,
+    );
+  }
+
+  #take(length: number): number {
+    if (length > this.remaining) throw this.fail(`${length} bytes wanted, ${this.remaining} left`);
+    const at = this.#offset;
+    this.#offset += length;
+    return at;
+  }
+
+  u8(): number {
+    return this.#view.getUint8(this.#take(1));
+  }
+
+  u16(): number {
+    return this.#view.getUint16(this.#take(2));
+  }
+
+  u32(): number {
+    return this.#view.getUint32(this.#take(4));
+  }
+
+  u64(): bigint {
+    return this.#view.getBigUint64(this.#take(8));
+  }
+
+  i64(): bigint {
+    return this.#view.getBigInt64(this.#take(8));
+  }
+
+  /** A 64-bit count or size that must be a safe integer. */
+  size64(): number {
+    const value = this.u64();
+    if (value > BigInt(Number.MAX_SAFE_INTEGER)) throw this.fail(`size ${value} is out of range`);
+    return Number(value);
+  }
+
+  /** The next `length` bytes, as a view: copy them to keep them past the buffer's life. */
+  raw(length: number): Bytes {
+    const at = this.#take(length);
+    return this.#bytes.subarray(at, at + length);
+  }
+
+  /** A count that must not exceed `max` nor promise more than the bytes that are left can hold. */
+  count(value: number, max: number, bytesEach: number): number {
+    if (value > max) throw this.fail(`count ${value} is over the limit of ${max}`);
+    if (value * bytesEach > this.remaining) throw this.fail(`count ${value} is more than there is`);
+    return value;
+  }
+
+  /** UTF-8 behind its length in 16 bits; malformed UTF-8 is refused. */
+  text16(): string {
+    const bytes = this.raw(this.u16());
+    try {
+      return utf8Strict.decode(bytes);
+    } catch {
+      throw this.fail("malformed UTF-8");
+    }
+  }
+
+  /** Refuses unless the next bytes are exactly these. */
+  expect(magic: Uint8Array): void {
+    if (!equalBytes(this.raw(magic.length), magic)) throw this.fail("unknown format");
+  }
+
+  /** Refuses trailing bytes. */
+  end(): void {
+    if (this.remaining !== 0) throw this.fail(`${this.remaining} bytes too many`);
+  }
+}

@@ -1,0 +1,14 @@
+/**
+ * Value types and primitives: bytes, addresses, keys, errors, limits, clock and disk. Imports nothing of ours.
+ *
+ * @module
+ */
+
+export * from "./address.ts";
+export * from "./bytes.ts";
+export * from "./clock.ts";
+export * from "./crc32.ts";
+export * from "./disk.ts";
+export * from "./errors.ts";
+export * from "./key_name.ts";
+export * from "./limits.ts";

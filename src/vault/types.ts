@@ -1,0 +1,211 @@
+/**
+ * What a user of a vault sees: the values that go in and come out. No effects here.
+ *
+ * @module
+ */
+
+import type { KeyName, NodeId, RecordId } from "../base/mod.ts";
+
+/** What a version is of. */
+export type EntryType = "file" | "folder" | "link";
+
+/** What made a version. */
+export type VersionOp = "put" | "delete" | "restore";
+
+/** What is kept of a file beside its bytes. */
+export interface FileMeta {
+  type: EntryType;
+  /** Permission bits (0o7777). */
+  mode: number;
+  /** Time of last change, milliseconds since 1970. */
+  mtime: number;
+  /** Where a link points, as it was written; empty for files and folders. */
+  target: string;
+}
+
+/** One version of a key, as `history` shows it. */
+export interface VersionInfo {
+  key: KeyName;
+  /** Causal depth: 1 for the first, one more than the deepest parent after that. */
+  version: number;
+  id: RecordId;
+  op: VersionOp;
+  /** When it was made, milliseconds since 1970. */
+  time: number;
+  /** Bytes of plaintext; 0 for a delete. */
+  size: number;
+  /** The node that made it. */
+  node: NodeId;
+  /** Whether `get` without a version gives this one. */
+  latest: boolean;
+  /** Whether it is one of several heads: two writers did not know of each other. */
+  conflict: boolean;
+  /** Bytes of store this version added when it was made. */
+  addedBytes: number;
+  meta: FileMeta;
+}
+
+/** One key, as `ls` shows it. */
+export interface KeyInfo {
+  key: KeyName;
+  version: number;
+  id: RecordId;
+  size: number;
+  time: number;
+  node: NodeId;
+  deleted: boolean;
+  conflict: boolean;
+  meta: FileMeta;
+}
+
+/** What a put did. */
+export interface PutResult {
+  key: KeyName;
+  version: number;
+  id: RecordId;
+  size: number;
+  /** Chunks the version consists of. */
+  chunks: number;
+  /** Chunks that the store did not have. */
+  newChunks: number;
+  /** Bytes appended to the store for them and for the manifest. */
+  addedBytes: number;
+  /** Nodes that hold it durably. */
+  copies: number;
+  /** Nothing had changed since the latest version: no version was made, these are its figures. */
+  unchanged: boolean;
+  type: EntryType;
+}
+
+/** Which version of a key is meant. */
+export type VersionSelector =
+  | { kind: "latest" }
+  /** By number; if two heads share it, the one that `latest` would choose. */
+  | { kind: "number"; number: number }
+  /** By the first hex digits of its id. */
+  | { kind: "id"; prefix: string }
+  /** The latest at that time, milliseconds since 1970. */
+  | { kind: "time"; time: number };
+
+/** How far a long piece of work has come. */
+export interface Progress {
+  /** Bytes of plaintext (or of store, for verify and prune) done. */
+  doneBytes: number;
+  /** Bytes in all, if known. */
+  totalBytes: number | undefined;
+  /** What is being worked on, for people. */
+  item?: string;
+}
+
+/** Called now and then during long work. */
+export type OnProgress = (progress: Progress) => void;
+
+/** Options of everything slow. */
+export interface WorkOptions {
+  signal?: AbortSignal;
+  onProgress?: OnProgress;
+}
+
+/** Options of {@link Vault.put}. */
+export interface PutOptions extends WorkOptions {
+  /** Metadata to keep; a plain file of mode 0644 made now if not given. */
+  meta?: Partial<FileMeta>;
+  /** Expected size, for progress only. */
+  sizeHint?: number;
+}
+
+/** How often versions are kept. Each rule keeps versions; what no rule keeps goes. */
+export interface Retention {
+  keepLast?: number;
+  keepHourly?: number;
+  keepDaily?: number;
+  keepWeekly?: number;
+  keepMonthly?: number;
+  keepYearly?: number;
+  /** Everything younger than this many milliseconds is kept. */
+  keepWithinMs?: number;
+}
+
+/** What a prune did, or would do. */
+export interface PruneResult {
+  dryRun: boolean;
+  /** Versions looked at, kept and dropped. */
+  versions: number;
+  keptVersions: number;
+  droppedVersions: number;
+  /** Sealed objects that nothing needs any more, and their bytes. */
+  removedChunks: number;
+  freedBytes: number;
+  /** What was or would be dropped, oldest first. */
+  dropped: { key: KeyName; version: number; id: RecordId; time: number; size: number }[];
+}
+
+/** Outcome of a verify. */
+export interface VerifyResult {
+  /** Stored objects read and checked. */
+  checked: number;
+  /** Objects whose bytes are not what their address, tag or id says. */
+  damaged: number;
+  /** Damaged or missing objects that are whole again. */
+  repaired: number;
+  /** Objects that a version needs and the store lacks. */
+  missing: number;
+  /** What is wrong, in words; versions that can't be read are named. */
+  problems: string[];
+}
+
+/** What `status` tells. */
+export interface StatusInfo {
+  node: NodeId;
+  vault: NodeId;
+  network: NodeId;
+  /** Keys that are not deleted. */
+  keys: number;
+  versions: number;
+  /** Sealed objects in the store. */
+  chunks: number;
+  /** Plaintext bytes of all versions. */
+  logicalBytes: number;
+  /** Bytes on disk. */
+  storedBytes: number;
+  underReplicated: number;
+  home: string;
+  /** Whether the key file asks for a passphrase. */
+  protected: boolean;
+}
+
+/** A byte range, end excluded. */
+export interface ByteRange {
+  start: number;
+  end: number;
+}
+
+/** What differs between two versions. */
+export interface DiffResult {
+  key: KeyName;
+  a: VersionInfo;
+  b: VersionInfo;
+  /** Ranges of `a` that `b` does not have, and the other way round; aligned by content, to the byte. */
+  onlyInA: ByteRange[];
+  onlyInB: ByteRange[];
+  sharedChunks: number;
+  chunksA: number;
+  chunksB: number;
+  metaChanged: boolean;
+}
+
+/** A tag: a moment that prune leaves alone. */
+export interface TagInfo {
+  name: string;
+  /** The moment it keeps, milliseconds since 1970. */
+  time: number;
+  node: NodeId;
+}
+
+/** One finding of `doctor`. */
+export interface DoctorFinding {
+  check: string;
+  ok: boolean;
+  detail: string;
+  hint?: string;
+}
