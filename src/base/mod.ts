@@ -9,6 +9,7 @@ export * from "./bytes.ts";
 export * from "./clock.ts";
 export * from "./crc32.ts";
 export * from "./disk.ts";
+export * from "./ed25519.ts";
 export * from "./errors.ts";
 export * from "./key_name.ts";
 export * from "./limits.ts";
