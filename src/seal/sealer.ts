@@ -1,0 +1,277 @@
+/**
+ * Sealing and opening (docs/format.md, section 2): between the content, which is plaintext, and the store, which
+ * never sees any. One {@link Sealer} serves one domain with its own two keys, so that what is sealed in one can't
+ * be opened in another.
+ *
+ * Key and nonce are a function of the header, and the header holds a keyed hash of the very bytes that are
+ * encrypted. So no pair ever covers two payloads, and the same payload always gives the same sealed object.
+ *
+ * @module
+ */
+
+import {
+  type Address,
+  type Bytes,
+  HASH_BYTES,
+  PLAIN_BYTES_MAX,
+  sha256,
+  shortHex,
+  VaultError,
+} from "../base/mod.ts";
+import {
+  decryptGcm,
+  decryptGcmSync,
+  encryptGcm,
+  encryptGcmSync,
+  type GcmContext,
+  TAG_BYTES,
+} from "./aes_gcm.ts";
+import {
+  type Codec,
+  CODEC_RAW,
+  CODEC_ZSTD,
+  encodeSealedHeader,
+  parseSealedHeader,
+  type SealedHeader,
+} from "./header.ts";
+import { equalCodes, Hmac } from "./hmac.ts";
+
+/**
+ * From here on an id is computed by WebCrypto. Hashing this much takes about as long as a trip there and back
+ * (100 µs); for more, another thread does the work while this one cuts the next chunk.
+ */
+const ASYNC_HMAC_BYTES_MIN = 128 * 1024;
+/** Up to here the cipher runs on this thread: a trip to WebCrypto, key and all, costs more (70 to 150 µs). */
+const SYNC_CIPHER_BYTES_MAX = 16 * 1024;
+
+/** What is sealed. */
+export type Domain = "chunk" | "manifest" | "body";
+
+/** For messages. */
+const DOMAIN_NAMES: Readonly<Record<Domain, string>> = {
+  chunk: "chunk",
+  manifest: "manifest",
+  body: "record bodies",
+};
+
+/** A sealed object in two pieces, so that it can be written without being joined. */
+export interface Sealed {
+  /** SHA-256 of header ‖ body. */
+  address: Address;
+  header: Bytes;
+  /** Ciphertext ‖ tag. */
+  body: Bytes;
+  /** Bytes of both pieces. */
+  length: number;
+}
+
+/** What {@link Sealer.seal} takes. */
+export interface SealInput {
+  /**
+   * The id of the plaintext, as {@link Sealer.id} gave it for these very bytes. That no key and nonce are used
+   * twice rests on it.
+   */
+  id: Bytes;
+  /** Bytes of plaintext. */
+  length: number;
+  /** The plaintext with `CODEC_RAW`, its smaller zstd frame with `CODEC_ZSTD`. Must not change meanwhile. */
+  payload: Bytes;
+  codec: Codec;
+}
+
+/** What a reference says of an object. */
+export interface Expected {
+  id: Bytes;
+  /** Bytes of plaintext. */
+  length: number;
+}
+
+/**
+ * The plaintext of a zstd frame. Must not make more than `length` bytes; throws, or returns another length, if
+ * the frame is not good.
+ */
+export type Decompress = (payload: Bytes, length: number) => Bytes;
+
+/** Seals and opens the objects of one domain. */
+export class Sealer {
+  readonly #domain: Domain;
+  readonly #idKey: Bytes;
+  readonly #idHmac: Hmac;
+  readonly #sealHmac: Hmac;
+  #idCryptoKey: Promise<CryptoKey> | undefined;
+
+  /** @param keys the domain's two secrets, 32 bytes each */
+  constructor(domain: Domain, keys: { idKey: Bytes; sealKey: Bytes }) {
+    this.#domain = domain;
+    this.#idKey = keys.idKey;
+    this.#idHmac = new Hmac("sha256", keys.idKey);
+    this.#sealHmac = new Hmac("sha512", keys.sealKey);
+  }
+
+  /** The id of a plaintext, 32 bytes. */
+  async id(plaintext: Bytes): Promise<Bytes> {
+    if (plaintext.length < ASYNC_HMAC_BYTES_MIN) return this.idSync(plaintext);
+    this.#idCryptoKey ??= crypto.subtle.importKey(
+      "raw",
+      this.#idKey,
+      { name: "HMAC", hash: "SHA-256" },
+      false,
+      ["sign"],
+    );
+    return new Uint8Array(await crypto.subtle.sign("HMAC", await this.#idCryptoKey, plaintext));
+  }
+
+  /** As {@link Sealer.id}, at once and on this thread. */
+  idSync(plaintext: Bytes): Bytes {
+    return this.#idHmac.digest(plaintext);
+  }
+
+  /**
+   * Seals a payload.
+   *
+   * @throws VaultError `failed` if the lengths break the format's rules
+   */
+  async seal(input: SealInput): Promise<Sealed> {
+    const header = this.#headerOf(input);
+    const context = this.#contextOf(header);
+    const body = input.payload.length <= SYNC_CIPHER_BYTES_MAX
+      ? encryptGcmSync(context, input.payload)
+      : await encryptGcm(context, input.payload);
+    return sealedOf(header, body);
+  }
+
+  /** As {@link Sealer.seal}, uncompressed, at once and on this thread: for small objects. */
+  sealSync(plaintext: Bytes): Sealed {
+    const header = this.#headerOf({
+      id: this.idSync(plaintext),
+      length: plaintext.length,
+      payload: plaintext,
+      codec: CODEC_RAW,
+    });
+    return sealedOf(header, encryptGcmSync(this.#contextOf(header), plaintext));
+  }
+
+  /**
+   * The plaintext of a sealed object whose address the caller has checked.
+   *
+   * @param expected what the reference names; `null` where nothing names it (the bodies of a signed segment)
+   * @throws VaultError `damaged`, naming the address and what is not right
+   */
+  async open(
+    sealed: Bytes,
+    expected: Expected | null,
+    decompress: Decompress,
+  ): Promise<Bytes> {
+    const { header, context, body } = this.#takeApart(sealed);
+    const payload = body.length <= SYNC_CIPHER_BYTES_MAX
+      ? decryptGcmSync(context, body)
+      : await decryptGcm(context, body);
+    const plaintext = this.#plaintextOf(sealed, { header, payload, decompress });
+    this.#checkId(sealed, { header, id: await this.id(plaintext), expected });
+    return plaintext;
+  }
+
+  /** As {@link Sealer.open}, at once and on this thread: for small objects. */
+  openSync(sealed: Bytes, expected: Expected | null, decompress: Decompress): Bytes {
+    const { header, context, body } = this.#takeApart(sealed);
+    const payload = decryptGcmSync(context, body);
+    const plaintext = this.#plaintextOf(sealed, { header, payload, decompress });
+    this.#checkId(sealed, { header, id: this.idSync(plaintext), expected });
+    return plaintext;
+  }
+
+  /** The header of what is to be sealed, its lengths checked. */
+  #headerOf({ id, length, payload, codec }: SealInput): Bytes {
+    const refuse = (state: string) =>
+      new VaultError(
+        "failed",
+        `Cannot seal ${DOMAIN_NAMES[this.#domain]} ${shortHex(id)}: ${state}`,
+      );
+    if (id.length !== HASH_BYTES) throw refuse(`the id has ${id.length} bytes`);
+    if (length > PLAIN_BYTES_MAX) {
+      throw refuse(`${length} bytes are over the limit of ${PLAIN_BYTES_MAX}`);
+    }
+    if (!fits(codec, { payload: payload.length, plain: length })) {
+      throw refuse(`a payload of ${payload.length} bytes does not go with ${length} bytes`);
+    }
+    const check = codec === CODEC_ZSTD ? this.#checkOf(payload) : undefined;
+    return encodeSealedHeader({ codec, plainLength: length, id, check });
+  }
+
+  /** Keyed hash of a compressed payload. The byte in front keeps it apart from the ids. */
+  #checkOf(payload: Bytes): Bytes {
+    return this.#idHmac.digest(Uint8Array.of(0x01), payload);
+  }
+
+  #contextOf(header: Bytes): GcmContext {
+    const okm = this.#sealHmac.digest(header);
+    return { key: okm.subarray(0, 32), nonce: okm.subarray(32, 44), additionalData: header };
+  }
+
+  /** The parts of a sealed object, its lengths checked; nothing is proved yet. */
+  #takeApart(sealed: Bytes): { header: SealedHeader; context: GcmContext; body: Bytes } {
+    let header;
+    try {
+      header = parseSealedHeader(sealed);
+    } catch (error) {
+      throw this.#damaged(sealed, "its header is not right", error);
+    }
+    const body = sealed.subarray(header.headerLength);
+    const lengths = { payload: body.length - TAG_BYTES, plain: header.plainLength };
+    if (!fits(header.codec, lengths)) throw this.#damaged(sealed, "its length is not right");
+    return { header, context: this.#contextOf(sealed.subarray(0, header.headerLength)), body };
+  }
+
+  /** The plaintext of a decrypted payload (`null`: the tag was not right), its check and length checked. */
+  #plaintextOf(
+    sealed: Bytes,
+    { header, payload, decompress }: {
+      header: SealedHeader;
+      payload: Bytes | null;
+      decompress: Decompress;
+    },
+  ): Bytes {
+    if (payload === null) throw this.#damaged(sealed, "tag mismatch");
+    if (header.check === undefined) return payload;
+    if (!equalCodes(this.#checkOf(payload), header.check)) {
+      throw this.#damaged(sealed, "the check is not that of its payload");
+    }
+    let plaintext;
+    try {
+      plaintext = decompress(payload, header.plainLength);
+    } catch (error) {
+      throw this.#damaged(sealed, "it does not decompress", error);
+    }
+    if (plaintext.length !== header.plainLength) {
+      throw this.#damaged(sealed, `it decompresses to ${plaintext.length} bytes`);
+    }
+    return plaintext;
+  }
+
+  #checkId(
+    sealed: Bytes,
+    { header, id, expected }: { header: SealedHeader; id: Bytes; expected: Expected | null },
+  ): void {
+    if (!equalCodes(id, header.id)) throw this.#damaged(sealed, "the id is not that of its bytes");
+    if (expected === null) return;
+    if (!equalCodes(id, expected.id) || header.plainLength !== expected.length) {
+      throw this.#damaged(sealed, "it is not the one its reference names");
+    }
+  }
+
+  #damaged(sealed: Bytes, state: string, cause?: unknown): VaultError {
+    const name = `${DOMAIN_NAMES[this.#domain]} ${shortHex(sha256(sealed))}`;
+    return new VaultError("damaged", `Cannot open ${name}: ${state}`, { cause });
+  }
+}
+
+/** Whether a payload of that length can stand for that many bytes of plaintext. */
+function fits(codec: Codec, length: { payload: number; plain: number }): boolean {
+  return codec === CODEC_RAW
+    ? length.payload === length.plain
+    : length.payload >= 0 && length.payload < length.plain;
+}
+
+function sealedOf(header: Bytes, body: Bytes): Sealed {
+  return { address: sha256(header, body), header, body, length: header.length + body.length };
+}
