@@ -1,0 +1,106 @@
+/**
+ * The world outside a command: the standard streams, the terminal, the environment. Commands get it as an
+ * argument and touch nothing else of the process, so that a test can stand in for the user.
+ *
+ * Data goes to `out`, everything said beside it to `err`.
+ *
+ * @module
+ */
+
+import { readSecretLine } from "./prompt.ts";
+
+/** What a command can see and say. */
+export interface Io {
+  /** Writes to standard output. @throws OutputClosed if nobody reads any more */
+  out(text: string): Promise<void>;
+  /** Streams bytes to standard output. @throws OutputClosed if nobody reads any more */
+  outBytes(stream: ReadableStream<Uint8Array>): Promise<void>;
+  /** Writes to standard error; a closed one is ignored, as there is nobody left to tell. */
+  err(text: string): void;
+  /** Standard input, once; reading it fails with the signal's reason when that fires. */
+  input(signal: AbortSignal): ReadableStream<Uint8Array>;
+  /** Asks on the terminal without echo; `null` if the user ended the input. Needs {@link Io.isTerminalIn}. */
+  secret(message: string, signal: AbortSignal): Promise<string | null>;
+  /** An environment variable; an empty one counts as not set. */
+  env(name: string): string | undefined;
+  readonly isTerminalIn: boolean;
+  readonly isTerminalOut: boolean;
+  readonly isTerminalErr: boolean;
+  /** Width of the terminal, if there is one. */
+  readonly columns: number | undefined;
+  /** Whether tables may be coloured. */
+  readonly color: boolean;
+}
+
+/** The reader of standard output went away, as in `govault ls | head -1`: no reason to complain. */
+export class OutputClosed extends Error {
+  override readonly name = "OutputClosed";
+}
+
+/** The process's own streams, terminal and environment. */
+export function systemIo(): Io {
+  const env = (name: string) => Deno.env.get(name) || undefined;
+  const isTerminalOut = Deno.stdout.isTerminal();
+  return {
+    out: (text) => writeOut(new TextEncoder().encode(text)),
+    async outBytes(stream) {
+      for await (const piece of stream) await writeOut(piece);
+    },
+    err: writeErr,
+    input: abortableInput,
+    secret: (message, signal) =>
+      readSecretLine(message, { source: Deno.stdin, write: writeErr, signal }),
+    env,
+    isTerminalIn: Deno.stdin.isTerminal(),
+    isTerminalOut,
+    isTerminalErr: Deno.stderr.isTerminal(),
+    columns: terminalColumns(),
+    color: isTerminalOut && env("NO_COLOR") === undefined && env("TERM") !== "dumb",
+  };
+}
+
+async function writeOut(bytes: Uint8Array): Promise<void> {
+  try {
+    let done = 0;
+    while (done < bytes.length) done += await Deno.stdout.write(bytes.subarray(done));
+  } catch (error) {
+    if (error instanceof Deno.errors.BrokenPipe) throw new OutputClosed();
+    throw error;
+  }
+}
+
+function writeErr(text: string): void {
+  const bytes = new TextEncoder().encode(text);
+  try {
+    let done = 0;
+    while (done < bytes.length) done += Deno.stderr.writeSync(bytes.subarray(done));
+  } catch {
+    // standard error is closed
+  }
+}
+
+/** A read of standard input can't be called off; this one is abandoned, so that Ctrl-C ends a `put -`. */
+function abortableInput(signal: AbortSignal): ReadableStream<Uint8Array> {
+  const reader = Deno.stdin.readable.getReader();
+  return new ReadableStream<Uint8Array>({
+    start(controller) {
+      signal.addEventListener("abort", () => controller.error(signal.reason), { once: true });
+    },
+    async pull(controller) {
+      const { done, value } = await reader.read();
+      if (signal.aborted) return;
+      if (done) controller.close();
+      else controller.enqueue(value);
+    },
+    cancel: (reason) => reader.cancel(reason),
+  });
+}
+
+function terminalColumns(): number | undefined {
+  try {
+    const { columns } = Deno.consoleSize();
+    return columns > 0 ? columns : undefined;
+  } catch {
+    return undefined; // no terminal on any stream
+  }
+}
