@@ -1,0 +1,46 @@
+/**
+ * `govault init`: makes a vault.
+ *
+ * @module
+ */
+
+import { toHex } from "../../base/mod.ts";
+import { defineCommand } from "../command.ts";
+import { formatKey } from "../format.ts";
+import { show } from "../output.ts";
+import { choosePassphrase } from "../passphrase.ts";
+import { chosenHome, phraseAdvice } from "../session.ts";
+
+export const init = defineCommand({
+  name: "init",
+  summary: "make a vault and a network",
+  usage: ["init [--passphrase]"],
+  about: [
+    "Makes a vault in the home and prints its recovery phrase, this once: 24 words from which " +
+    "the vault's key can be made again. `put` makes a vault too if there is none.",
+    "With --passphrase the key file is sealed, and every command asks for the passphrase. It is " +
+    "taken from --passphrase-file or GOVAULT_PASSPHRASE if one of them is given, and asked for " +
+    "on the terminal otherwise.",
+  ],
+  flags: { passphrase: { kind: "switch", help: "protect the key with a passphrase" } },
+  operands: [],
+  examples: [
+    ["init", "make a vault in the default home"],
+    ["init --home /media/disk/vault --passphrase", "on another disk, with a passphrase"],
+  ],
+  async run(context) {
+    const { initVault } = await import("../../vault/mod.ts");
+    const chosen = chosenHome(context);
+    const made = await initVault({
+      ...(chosen === undefined ? {} : { home: chosen }),
+      ...(context.flags.passphrase ? { passphrase: await choosePassphrase(context) } : {}),
+    });
+    const { phrase, home } = made;
+    const vault = toHex(made.vault);
+    const node = toHex(made.node);
+    await show(context, {
+      json: { vault, node, network: toHex(made.network), home, phrase },
+      text: `vault  ${vault}\nnode   ${node}\nhome   ${formatKey(home)}\n\n${phraseAdvice(phrase)}`,
+    });
+  },
+});

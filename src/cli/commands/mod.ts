@@ -1,0 +1,45 @@
+/**
+ * The table of subcommands, in the order that the help shows them.
+ *
+ * @module
+ */
+
+import type { Command } from "../command.ts";
+import { completions } from "./completions.ts";
+import { remove } from "./delete.ts";
+import { diff } from "./diff.ts";
+import { doctor } from "./doctor.ts";
+import { get } from "./get.ts";
+import { history } from "./history.ts";
+import { init } from "./init.ts";
+import { key } from "./key.ts";
+import { ls } from "./ls.ts";
+import { prune } from "./prune.ts";
+import { put } from "./put.ts";
+import { recover } from "./recover.ts";
+import { restore } from "./restore.ts";
+import { status } from "./status.ts";
+import { tag } from "./tag.ts";
+import { verify } from "./verify.ts";
+import { version } from "./version.ts";
+
+/** Every subcommand. */
+export const COMMANDS: readonly Command[] = [
+  init,
+  put,
+  get,
+  history,
+  ls,
+  remove,
+  restore,
+  diff,
+  tag,
+  prune,
+  verify,
+  status,
+  key,
+  recover,
+  doctor,
+  completions,
+  version,
+];

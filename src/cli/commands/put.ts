@@ -1,0 +1,144 @@
+/**
+ * `govault put`: stores files, folders and standard input.
+ *
+ * @module
+ */
+
+import { EXIT_CODES, parseKey, VaultError } from "../../base/mod.ts";
+import type { PutResult } from "../../vault/types.ts";
+import type { Vault } from "../../vault/mod.ts";
+import { type Context, defineCommand } from "../command.ts";
+import { formatBytes, formatKey, plural } from "../format.ts";
+import { putDocument } from "../json.ts";
+import { confirm } from "../output.ts";
+import { startMeter } from "../progress.ts";
+import { reportError } from "../report.ts";
+import { withVault } from "../session.ts";
+
+export const put = defineCommand({
+  name: "put",
+  summary: "store files and folders",
+  usage: ["put FILE… [-r]", "put FILE --key KEY [-r]", "put - --key KEY"],
+  about: [
+    "Stores each FILE as a new version of a key: the file's name, unless --key gives another. " +
+    "What has not changed since the latest version makes no new one, and bytes that the vault " +
+    "already has take up no new space.",
+    "A folder needs -r; the files in it are stored under FOLDER/…, with their modes, times and " +
+    "links. FILE - is standard input. Makes the vault if there is none, and prints its recovery " +
+    "phrase.",
+    "A file that can't be stored is reported, and the others are stored all the same.",
+  ],
+  flags: {
+    key: {
+      kind: "value",
+      alias: "k",
+      value: "KEY",
+      read: parseKey,
+      help: "the key to store it under",
+    },
+    recursive: { kind: "switch", alias: "r", help: "store folders with all that is in them" },
+  },
+  operands: [{ name: "FILE", many: true, complete: "file" }],
+  examples: [
+    ["put report.pdf", "store report.pdf"],
+    ["put -r photos", "store a folder as photos/…"],
+    ["put - --key db.sql < dump.sql", "store what another program writes"],
+  ],
+  async run(context) {
+    const { operands, flags } = context;
+    if (flags.key !== undefined && operands.length > 1) {
+      throw new VaultError("usage", "Cannot use --key: there are several files", {
+        hint: "put them one by one, or in a folder with -r",
+      });
+    }
+    if (flags.key === undefined && operands.includes("-")) {
+      throw new VaultError("usage", "Cannot store standard input: it has no name", {
+        hint: "give it one with --key KEY",
+      });
+    }
+    return await withVault(context, (vault) => putAll(context, vault, flags), { create: true });
+  },
+});
+
+type Outcome = { path: string; result: PutResult } | { path: string; error: VaultError };
+
+/** Stores all operands, telling of each entry; the exit code of the first failure. */
+async function putAll(
+  context: Context,
+  vault: Vault,
+  options: { key: string | undefined; recursive: boolean },
+): Promise<number> {
+  const { io, flags, signal } = context;
+  const meter = startMeter(io, { quiet: flags.quiet });
+  const totals = { stored: 0, unchanged: 0, failed: 0, size: 0, addedBytes: 0 };
+  let exitCode = 0;
+  try {
+    for (const path of context.operands) {
+      const work = { signal, onProgress: meter.onProgress };
+      for await (const outcome of putOne(vault, { ...options, ...work, path, context })) {
+        meter.clear();
+        if ("error" in outcome) {
+          const code = reportError(outcome.error, { io, json: flags.json });
+          totals.failed++;
+          exitCode = exitCode === 0 ? code : exitCode;
+          if (code === EXIT_CODES.interrupted) return code;
+          continue;
+        }
+        const { result } = outcome;
+        if (result.type === "folder") continue;
+        totals[result.unchanged ? "unchanged" : "stored"]++;
+        totals.size += result.size;
+        totals.addedBytes += result.unchanged ? 0 : result.addedBytes;
+        await confirm(context, { json: putDocument(result), text: putLine(result) });
+      }
+    }
+  } finally {
+    meter.clear();
+  }
+  const entries = totals.stored + totals.unchanged + totals.failed;
+  if (entries > 1 && !flags.json && !flags.quiet) await io.out(summaryLine(totals));
+  return exitCode;
+}
+
+async function* putOne(
+  vault: Vault,
+  options: {
+    path: string;
+    key: string | undefined;
+    recursive: boolean;
+    context: Context;
+    signal: AbortSignal;
+    onProgress: ReturnType<typeof startMeter>["onProgress"];
+  },
+): AsyncIterable<Outcome> {
+  const { path, key, recursive, context, ...work } = options;
+  if (path === "-" && key !== undefined) {
+    const result = await vault.put(key, context.io.input(work.signal), work);
+    yield { path, result };
+    return;
+  }
+  yield* vault.putPath(path, { ...work, recursive, ...(key === undefined ? {} : { key }) });
+}
+
+function putLine(result: PutResult): string {
+  const key = formatKey(result.key);
+  if (result.unchanged) return `unchanged ${key}  version ${result.version}\n`;
+  const parts = [`stored ${key}`, `version ${result.version}`];
+  if (result.type === "link") return `${[...parts, "link"].join("  ")}\n`;
+  return [
+    ...parts,
+    formatBytes(result.size),
+    `${result.newChunks} of ${plural(result.chunks, "chunk")} new`,
+    `${formatBytes(result.addedBytes)} added`,
+  ].join("  ") + "\n";
+}
+
+function summaryLine(
+  totals: { stored: number; unchanged: number; failed: number; size: number; addedBytes: number },
+): string {
+  const parts = [`${totals.stored} stored`];
+  if (totals.unchanged > 0) parts.push(`${totals.unchanged} unchanged`);
+  if (totals.failed > 0) parts.push(`${totals.failed} failed`);
+  const bytes = `${formatBytes(totals.size)} in all, ${formatBytes(totals.addedBytes)} added`;
+  return `${parts.join(", ")}; ${bytes}\n`;
+}

@@ -1,0 +1,70 @@
+/**
+ * `govault verify`: reads what is stored and checks it.
+ *
+ * @module
+ */
+
+import { EXIT_CODES } from "../../base/mod.ts";
+import type { VerifyResult } from "../../vault/types.ts";
+import { defineCommand } from "../command.ts";
+import { plural } from "../format.ts";
+import { show } from "../output.ts";
+import { startMeter } from "../progress.ts";
+import { withVault } from "../session.ts";
+import { readPercent } from "../values.ts";
+
+export const verify = defineCommand({
+  name: "verify",
+  summary: "check everything that is stored",
+  usage: ["verify [--repair] [--sample P%]"],
+  about: [
+    "Reads every stored object and checks its hash and its seal, and that no version lacks " +
+    "anything. Exits with 4 if something is damaged or missing in the end.",
+  ],
+  flags: {
+    repair: { kind: "switch", help: "make damaged objects whole where that is possible" },
+    sample: {
+      kind: "value",
+      value: "P%",
+      read: readPercent,
+      help: "check only this share, chosen at random",
+    },
+  },
+  operands: [],
+  examples: [
+    ["verify", "check everything"],
+    ["verify --sample 5%", "a quick look"],
+  ],
+  async run(context) {
+    const { flags, signal, io } = context;
+    const meter = startMeter(io, { quiet: flags.quiet });
+    const result = await withVault(context, async (vault) => {
+      try {
+        return await vault.verify({
+          repair: flags.repair,
+          ...(flags.sample === undefined ? {} : { sample: flags.sample }),
+          signal,
+          onProgress: meter.onProgress,
+        });
+      } finally {
+        meter.clear();
+      }
+    });
+    await show(context, { json: result, text: verifyText(result, { quiet: flags.quiet }) });
+    return isWhole(result) ? 0 : EXIT_CODES.damaged;
+  },
+});
+
+/** Whether nothing is damaged or missing any more. */
+function isWhole({ damaged, missing, repaired }: VerifyResult): boolean {
+  return damaged + missing <= repaired;
+}
+
+function verifyText(result: VerifyResult, options: { quiet: boolean }): string {
+  const { checked, damaged, missing, repaired, problems } = result;
+  if (options.quiet && isWhole(result)) return "";
+  const found = damaged + missing === 0
+    ? "all whole"
+    : `${damaged} damaged, ${missing} missing, ${repaired} repaired`;
+  return [...problems, `${plural(checked, "object")} checked: ${found}`].join("\n") + "\n";
+}
