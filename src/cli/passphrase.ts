@@ -1,0 +1,116 @@
+/**
+ * Where passphrases and recovery phrases come from: a file, the environment, the terminal, a pipe.
+ *
+ * @module
+ */
+
+import { asVaultError, VaultError } from "../base/mod.ts";
+import type { Context } from "./command.ts";
+import { formatKey } from "./format.ts";
+
+/** Wrong passphrases that may be typed before a command gives up. */
+export const PASSPHRASE_ATTEMPTS_MAX = 3;
+/** Most bytes read from standard input where a recovery phrase is expected; 24 words have some 200. */
+const PHRASE_BYTES_MAX = 4096;
+
+const NO_TERMINAL_HINT = "set GOVAULT_PASSPHRASE or use --passphrase-file";
+
+type Asker = Pick<Context, "io" | "signal"> & {
+  flags: Pick<Context["flags"], "passphrase-file">;
+};
+
+/** The passphrase that `--passphrase-file` or `GOVAULT_PASSPHRASE` gives, the file first. */
+export async function givenPassphrase({ io, flags }: Asker): Promise<string | undefined> {
+  const file = flags["passphrase-file"];
+  return file === undefined ? io.env("GOVAULT_PASSPHRASE") : await readPassphraseFile(file);
+}
+
+/** The first line of a file. @throws VaultError if it can't be read or is empty */
+export async function readPassphraseFile(path: string): Promise<string> {
+  const action = `Cannot read the passphrase from ${formatKey(path)}`;
+  let text: string;
+  try {
+    text = await Deno.readTextFile(path);
+  } catch (error) {
+    throw asVaultError(error, action);
+  }
+  const line = text.split("\n", 1)[0]!.replace(/\r$/, "");
+  if (line === "") throw new VaultError("usage", `${action}: its first line is empty`);
+  return line;
+}
+
+/**
+ * Answers the vault's question for its passphrase.
+ *
+ * @throws VaultError `denied` if the given one was wrong, after three wrong ones on the terminal, and if there is
+ * nobody to ask
+ */
+export async function answerPassphrase(
+  asker: Asker,
+  ask: { attempt: number; create: boolean },
+): Promise<string> {
+  const given = await givenPassphrase(asker);
+  const wrong = () => new VaultError("denied", "Cannot open the vault: wrong passphrase");
+  if (given !== undefined) {
+    if (ask.attempt > 1) throw wrong();
+    return given;
+  }
+  if (ask.create) return await newPassphrase(asker);
+  if (ask.attempt > PASSPHRASE_ATTEMPTS_MAX) throw wrong();
+  if (ask.attempt > 1) asker.io.err("Wrong passphrase.\n");
+  return await typed(asker, "Passphrase: ");
+}
+
+/** A passphrase to set: the given one, or one typed twice. */
+export async function choosePassphrase(asker: Asker): Promise<string> {
+  return await givenPassphrase(asker) ?? await newPassphrase(asker);
+}
+
+/** A new passphrase, typed twice on the terminal. */
+export async function newPassphrase(asker: Asker): Promise<string> {
+  for (let attempt = 1; attempt <= PASSPHRASE_ATTEMPTS_MAX; attempt++) {
+    const first = await typed(asker, "New passphrase: ");
+    if (first === "") {
+      asker.io.err("A passphrase can't be empty.\n");
+      continue;
+    }
+    if (first === await typed(asker, "The same again: ")) return first;
+    asker.io.err("The two differ.\n");
+  }
+  throw new VaultError("denied", "Cannot set the passphrase: it was not typed twice the same");
+}
+
+async function typed({ io, signal }: Asker, message: string): Promise<string> {
+  if (!io.isTerminalIn) {
+    throw new VaultError("denied", "Cannot ask for the passphrase: there is no terminal", {
+      hint: NO_TERMINAL_HINT,
+    });
+  }
+  const answer = await io.secret(message, signal);
+  if (answer === null) throw new VaultError("denied", "Cannot go on: no passphrase was given");
+  return answer;
+}
+
+/** The words of a recovery phrase, joined by single spaces: typed without echo, or piped in. */
+export async function readRecoveryPhrase({ io, signal }: Asker): Promise<string> {
+  const text = io.isTerminalIn
+    ? await io.secret("Recovery phrase (24 words): ", signal) ?? ""
+    : await readPiped(io.input(signal));
+  const words = text.trim().split(/\s+/).join(" ");
+  if (words === "") throw new VaultError("usage", "Cannot recover the vault: no words were given");
+  return words;
+}
+
+async function readPiped(input: ReadableStream<Uint8Array>): Promise<string> {
+  const decoder = new TextDecoder();
+  let text = "";
+  let bytes = 0;
+  for await (const piece of input) {
+    bytes += piece.length;
+    if (bytes > PHRASE_BYTES_MAX) {
+      throw new VaultError("usage", "Cannot recover the vault: that is no recovery phrase");
+    }
+    text += decoder.decode(piece, { stream: true });
+  }
+  return text;
+}

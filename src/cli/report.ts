@@ -1,0 +1,39 @@
+/**
+ * How errors are told: one line, a hint where there is one, never a stack trace unless asked for.
+ *
+ * @module
+ */
+
+import { EXIT_CODES, VaultError } from "../base/mod.ts";
+import type { Io } from "./io.ts";
+import { errorDocument, jsonLine } from "./json.ts";
+
+/** Tells the user of an error on standard error; the exit code that goes with it. */
+export function reportError(
+  error: VaultError,
+  options: { io: Pick<Io, "err" | "env">; json: boolean },
+): number {
+  const { io, json } = options;
+  if (json) {
+    io.err(jsonLine(errorDocument(error)));
+  } else {
+    io.err(`govault: ${oneLine(error.message)}\n`);
+    if (error.hint !== undefined) io.err(`hint: ${oneLine(error.hint)}\n`);
+  }
+  if (io.env("GOVAULT_DEBUG") !== undefined) io.err(stackOf(error));
+  return EXIT_CODES[error.code];
+}
+
+/** Errors from below may quote anything; control characters must not reach the terminal. */
+function oneLine(text: string): string {
+  // deno-lint-ignore no-control-regex -- control characters are what must go
+  return text.replace(/[\x00-\x1f\x7f-\x9f]+/g, " ");
+}
+
+function stackOf(error: unknown): string {
+  let text = "";
+  for (let at = error; at instanceof Error; at = at.cause) {
+    text += `${text === "" ? "" : "caused by "}${at.stack ?? at.message}\n`;
+  }
+  return text;
+}

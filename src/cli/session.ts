@@ -1,0 +1,71 @@
+/**
+ * Opening the vault for a command, and closing it whatever happens.
+ *
+ * @module
+ */
+
+import { toHex } from "../base/mod.ts";
+import type { Vault } from "../vault/mod.ts";
+import type { Context } from "./command.ts";
+import { jsonLine } from "./json.ts";
+import { answerPassphrase } from "./passphrase.ts";
+
+/** The home that `--home` or `GOVAULT_HOME` names; `undefined` for the platform's own. */
+export function chosenHome({ flags, io }: Pick<Context, "flags" | "io">): string | undefined {
+  return flags.home ?? io.env("GOVAULT_HOME");
+}
+
+/**
+ * Opens the vault, hands it to `work`, closes it.
+ *
+ * @param options.create makes the vault if there is none, and tells the user on standard error
+ */
+export async function withVault<T>(
+  context: Context,
+  work: (vault: Vault) => Promise<T>,
+  options: { create?: boolean } = {},
+): Promise<T> {
+  const { io, flags, signal } = context;
+  // Loaded here, so that `help` and `completions` start without a database.
+  const { openVault } = await import("../vault/mod.ts");
+  const home = chosenHome(context);
+  const lockWaitMs = flags["lock-wait"];
+  const vault = await openVault({
+    ...(home === undefined ? {} : { home }),
+    ...(lockWaitMs === undefined ? {} : { lockWaitMs }),
+    create: options.create === true,
+    signal,
+    passphrase: (ask) => answerPassphrase(context, ask),
+    onCreated: ({ phrase, vault, node }) => {
+      if (flags.json) {
+        io.err(jsonLine({ created: { vault: toHex(vault), node: toHex(node), phrase } }));
+      } else {
+        io.err(`Made a new vault, ${toHex(vault)}.\n\n${phraseAdvice(phrase)}\n`);
+      }
+    },
+  });
+  try {
+    return await work(vault);
+  } finally {
+    await vault.close();
+  }
+}
+
+const WORDS_PER_LINE = 6;
+
+/** A recovery phrase with what to do with it, for people. */
+export function phraseAdvice(phrase: string): string {
+  const words = phrase.split(" ");
+  const lines: string[] = [];
+  for (let i = 0; i < words.length; i += WORDS_PER_LINE) {
+    lines.push(`    ${words.slice(i, i + WORDS_PER_LINE).join(" ")}`);
+  }
+  return [
+    "This is the recovery phrase. Write it down and keep it in a safe place: with it",
+    "the vault can be recovered when its key file is lost, and whoever has it can",
+    "read everything.",
+    "",
+    ...lines,
+    "",
+  ].join("\n");
+}
