@@ -13,8 +13,12 @@ import { readSecretLine } from "./prompt.ts";
 export interface Io {
   /** Writes to standard output. @throws OutputClosed if nobody reads any more */
   out(text: string): Promise<void>;
-  /** Streams bytes to standard output. @throws OutputClosed if nobody reads any more */
-  outBytes(stream: ReadableStream<Uint8Array>): Promise<void>;
+  /**
+   * Streams bytes to standard output.
+   *
+   * @throws OutputClosed if nobody reads any more, the signal's reason once it fires
+   */
+  outBytes(stream: ReadableStream<Uint8Array>, signal: AbortSignal): Promise<void>;
   /** Writes to standard error; a closed one is ignored, as there is nobody left to tell. */
   err(text: string): void;
   /** Standard input, once; reading it fails with the signal's reason when that fires. */
@@ -43,9 +47,7 @@ export function systemIo(): Io {
   const isTerminalOut = Deno.stdout.isTerminal();
   return {
     out: (text) => writeOut(new TextEncoder().encode(text)),
-    async outBytes(stream) {
-      for await (const piece of stream) await writeOut(piece);
-    },
+    outBytes: writeStreamOut,
     err: writeErr,
     input: abortableInput,
     secret: (message, signal) =>
@@ -66,6 +68,20 @@ async function writeOut(bytes: Uint8Array): Promise<void> {
   } catch (error) {
     if (error instanceof Deno.errors.BrokenPipe) throw new OutputClosed();
     throw error;
+  }
+}
+
+/** A write that waits for its reader can't be called off; this one is abandoned when the signal fires. */
+async function writeStreamOut(
+  stream: ReadableStream<Uint8Array>,
+  signal: AbortSignal,
+): Promise<void> {
+  const { promise: aborted, reject } = Promise.withResolvers<never>();
+  aborted.catch(() => {}); // it may fire while nothing is being written
+  signal.addEventListener("abort", () => reject(signal.reason), { once: true });
+  for await (const piece of stream) {
+    signal.throwIfAborted();
+    await Promise.race([writeOut(piece), aborted]);
   }
 }
 

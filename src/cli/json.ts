@@ -59,6 +59,7 @@ export function versionDocument(info: VersionInfo): Record<string, unknown> {
     node: toHex(info.node),
     latest: info.latest,
     conflict: info.conflict,
+    damaged: info.damaged,
     addedBytes: info.addedBytes,
     type: info.meta.type,
     mode: jsonMode(info.meta.mode),

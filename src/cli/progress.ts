@@ -70,6 +70,20 @@ export interface Meter {
   clear(): void;
 }
 
+/** Runs work with a meter, and wipes the meter's line in the end, however that comes. */
+export async function withMeter<T>(
+  io: Pick<Io, "err" | "isTerminalErr" | "columns">,
+  options: { quiet: boolean },
+  work: (meter: Meter) => Promise<T>,
+): Promise<T> {
+  const meter = startMeter(io, options);
+  try {
+    return await work(meter);
+  } finally {
+    meter.clear();
+  }
+}
+
 /** A meter on the terminal's standard error; one that does nothing if there is none or the user wants quiet. */
 export function startMeter(
   io: Pick<Io, "err" | "isTerminalErr" | "columns">,

@@ -9,7 +9,7 @@ import { defineCommand } from "../command.ts";
 import { formatBytes, formatKey } from "../format.ts";
 import { versionDocument } from "../json.ts";
 import { confirm } from "../output.ts";
-import { startMeter } from "../progress.ts";
+import { withMeter } from "../progress.ts";
 import { withVault } from "../session.ts";
 
 export const remove = defineCommand({
@@ -30,15 +30,15 @@ export const remove = defineCommand({
   async run(context) {
     const { flags, signal, io } = context;
     const key = parseKey(context.operands[0]!);
-    const meter = startMeter(io, { quiet: flags.quiet });
-    const { version, freedBytes } = await withVault(context, async (vault) => {
-      try {
-        const work = { signal, onProgress: meter.onProgress };
-        return await vault.delete(key, { purge: flags.purge, ...work });
-      } finally {
-        meter.clear();
-      }
-    });
+    const { version, freedBytes } = await withVault(
+      context,
+      (vault) =>
+        withMeter(
+          io,
+          flags,
+          ({ onProgress }) => vault.delete(key, { purge: flags.purge, signal, onProgress }),
+        ),
+    );
     const name = formatKey(key);
     await confirm(context, {
       json: { key, ...versionDocument(version), purged: flags.purge, freedBytes },

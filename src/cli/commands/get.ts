@@ -4,13 +4,13 @@
  * @module
  */
 
-import { EXIT_CODES, parseKey, parsePrefix, systemClock, VaultError } from "../../base/mod.ts";
+import { parseKey, parsePrefix, systemClock, VaultError } from "../../base/mod.ts";
 import type { VersionInfo, VersionSelector } from "../../vault/types.ts";
 import { type Context, defineCommand } from "../command.ts";
 import { formatBytes, formatKey } from "../format.ts";
 import { versionDocument } from "../json.ts";
 import { confirm } from "../output.ts";
-import { startMeter } from "../progress.ts";
+import { withMeter } from "../progress.ts";
 import { reportError } from "../report.ts";
 import { withVault } from "../session.ts";
 import { readText, readTime, readVersion } from "../values.ts";
@@ -25,9 +25,10 @@ export const get = defineCommand({
   about: [
     "Fetches the latest version of KEY into a file of the key's last name in the current " +
     "folder, or to PATH; - is standard output. The file appears whole or not at all. A file " +
-    "that is in the way is replaced if the vault holds its content, and left alone otherwise, " +
-    "unless --force is given.",
-    "-r fetches all keys at and under PREFIX into FOLDER, with their modes, times and links.",
+    "that is in the way is replaced if its content is some version of KEY, and left alone " +
+    "otherwise, unless --force is given.",
+    "-r fetches all keys under PREFIX, with their modes, times and links. FOLDER takes the " +
+    "place of PREFIX; without -o it is PREFIX's last name in the current folder.",
     "VERSION is a number, or the first digits of an id (at least 4). TIME is a date, a date and " +
     "time, or a span before now: 2026-01-31, 2026-01-31T18:30, 2h, 3d.",
   ],
@@ -48,7 +49,7 @@ export const get = defineCommand({
       help: "as it was at that time",
     },
     recursive: { kind: "switch", alias: "r", help: "fetch a whole tree" },
-    force: { kind: "switch", alias: "f", help: "replace files that the vault does not hold" },
+    force: { kind: "switch", alias: "f", help: "replace files whatever they hold" },
   },
   operands: [{ name: "KEY" }],
   examples: [
@@ -72,8 +73,9 @@ export const get = defineCommand({
       if (flags.output === "-") {
         throw new VaultError("usage", "Cannot write a tree to standard output");
       }
-      const { output, at, force } = flags;
-      return await getTree(context, { prefix: parsePrefix(operand), output, at, force });
+      const prefix = parsePrefix(operand);
+      const folder = flags.output ?? (lastName(prefix.replace(/\/$/, "")) || ".");
+      return await getTree(context, { prefix, folder, at: flags.at, force: flags.force });
     }
     const key = parseKey(operand);
     const select: VersionSelector = flags.version ??
@@ -82,73 +84,71 @@ export const get = defineCommand({
     await getToFile(context, {
       key,
       select,
-      path: flags.output ?? key.slice(key.lastIndexOf("/") + 1),
+      path: flags.output ?? lastName(key),
       force: flags.force,
     });
   },
 });
 
+function lastName(key: string): string {
+  return key.slice(key.lastIndexOf("/") + 1);
+}
+
 async function getToOutput(
   context: Context,
   options: { key: string; select: VersionSelector },
 ): Promise<void> {
-  const { io, signal } = context;
-  await withVault(context, async (vault) => {
-    const { stream } = await vault.get(options.key, { select: options.select, signal });
-    await io.outBytes(stream);
-  });
+  const { io, flags, signal } = context;
+  const { key, select } = options;
+  // On a terminal the file itself shows how far it has come.
+  const quiet = flags.quiet || io.isTerminalOut;
+  await withVault(context, (vault) =>
+    withMeter(io, { quiet }, async ({ onProgress }) => {
+      const { stream } = await vault.get(key, { select, signal, onProgress });
+      await io.outBytes(stream, signal);
+    }));
 }
 
 async function getToFile(
   context: Context,
   options: { key: string; select: VersionSelector; path: string; force: boolean },
 ): Promise<void> {
+  const { io, flags, signal } = context;
   const { key, path, ...how } = options;
-  await withVault(context, async (vault) => {
-    const meter = startMeter(context.io, { quiet: context.flags.quiet });
-    const work = { signal: context.signal, onProgress: meter.onProgress };
-    try {
-      const fetched = await vault.getToFile(key, path, { ...how, ...work });
-      meter.clear();
-      await confirmFetched(context, fetched);
-    } finally {
-      meter.clear();
-    }
-  });
+  const fetched = await withVault(
+    context,
+    (vault) =>
+      withMeter(
+        io,
+        flags,
+        ({ onProgress }) => vault.getToFile(key, path, { ...how, signal, onProgress }),
+      ),
+  );
+  await confirmFetched(context, fetched);
 }
 
 /** Fetches a tree, telling of each file; the exit code of the first failure. */
 async function getTree(
   context: Context,
-  options: { prefix: string; output: string | undefined; at: number | undefined; force: boolean },
+  options: { prefix: string; folder: string; at: number | undefined; force: boolean },
 ): Promise<number> {
   const { io, flags, signal } = context;
-  const { prefix, output, at, force } = options;
-  return await withVault(context, async (vault) => {
-    const meter = startMeter(io, { quiet: flags.quiet });
-    const work = {
-      signal,
-      onProgress: meter.onProgress,
-      force,
-      ...(at === undefined ? {} : { at }),
-    };
-    let exitCode = 0;
-    try {
-      for await (const outcome of vault.getTree(prefix, output ?? ".", work)) {
-        meter.clear();
+  const { prefix, folder, at, force } = options;
+  const how = { force, signal, ...(at === undefined ? {} : { at }) };
+  return await withVault(context, (vault) =>
+    withMeter(io, flags, async ({ onProgress, clear }) => {
+      let exitCode = 0;
+      for await (const outcome of vault.getTree(prefix, folder, { ...how, onProgress })) {
+        clear();
         if ("error" in outcome) {
           const code = reportError(outcome.error, { io, json: flags.json });
           exitCode = exitCode === 0 ? code : exitCode;
-          if (code === EXIT_CODES.interrupted) return code;
         } else if (outcome.version.meta.type !== "folder") {
           await confirmFetched(context, outcome);
         }
       }
-    } finally {
-      meter.clear();
-    }
-    return exitCode;
-  });
+      return exitCode;
+    }));
 }
 
 async function confirmFetched(

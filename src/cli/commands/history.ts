@@ -19,7 +19,8 @@ export const history = defineCommand({
   about: [
     "Lists every version, oldest first: its number, id, what made it, when, its size, the bytes " +
     "it added to the vault, and the node that made it. * marks the latest, ! a conflict: two " +
-    "nodes wrote without knowing of each other; the next put settles it.",
+    "nodes wrote without knowing of each other; the next put settles it. ? marks a version whose " +
+    "record is damaged.",
   ],
   flags: {},
   operands: [{ name: "KEY" }],
@@ -50,16 +51,17 @@ const COLUMNS: readonly Column[] = [
 ];
 
 function row(info: VersionInfo): Cell[] {
-  const style = info.conflict ? "red" : info.latest ? "bold" : undefined;
+  const style = info.conflict || info.damaged ? "red" : info.latest ? "bold" : undefined;
+  const marks = [info.latest && "*", info.conflict && "!", info.damaged && "?"];
   const gone = info.op === "delete";
   return [
     { text: String(info.version), style },
-    { text: `${info.latest ? "*" : " "}${info.conflict ? "!" : ""}`.trimEnd(), style },
+    { text: marks.filter((mark) => mark !== false).join(""), style },
     { text: shortHex(info.id), style },
     { text: info.op },
     { text: formatTime(info.time) },
     { text: gone ? "-" : formatBytes(info.size) },
-    { text: formatBytes(info.addedBytes) },
+    { text: info.damaged ? "?" : formatBytes(info.addedBytes) },
     { text: shortHex(info.node) },
   ];
 }

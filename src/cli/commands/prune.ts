@@ -9,7 +9,7 @@ import { defineCommand, type FlagValues } from "../command.ts";
 import { formatBytes, formatKey, formatTime, plural, renderTable } from "../format.ts";
 import { pruneDocument } from "../json.ts";
 import { show } from "../output.ts";
-import { startMeter } from "../progress.ts";
+import { withMeter } from "../progress.ts";
 import { withVault } from "../session.ts";
 import { readCount, readSpan } from "../values.ts";
 
@@ -53,18 +53,16 @@ export const prune = defineCommand({
   ],
   async run(context) {
     const { flags, signal, io } = context;
-    const meter = startMeter(io, { quiet: flags.quiet });
-    const result = await withVault(context, async (vault) => {
-      try {
-        return await vault.prune(retentionOf(flags), {
-          dryRun: flags["dry-run"],
-          signal,
-          onProgress: meter.onProgress,
-        });
-      } finally {
-        meter.clear();
-      }
-    });
+    const dryRun = flags["dry-run"];
+    const result = await withVault(
+      context,
+      (vault) =>
+        withMeter(
+          io,
+          flags,
+          ({ onProgress }) => vault.prune(retentionOf(flags), { dryRun, signal, onProgress }),
+        ),
+    );
     const { columns, color } = io;
     await show(context, {
       json: pruneDocument(result),

@@ -4,14 +4,14 @@
  * @module
  */
 
-import { EXIT_CODES, parseKey, VaultError } from "../../base/mod.ts";
+import { parseKey, VaultError } from "../../base/mod.ts";
 import type { PutResult } from "../../vault/types.ts";
 import type { Vault } from "../../vault/mod.ts";
 import { type Context, defineCommand } from "../command.ts";
 import { formatBytes, formatKey, plural } from "../format.ts";
 import { putDocument } from "../json.ts";
 import { confirm } from "../output.ts";
-import { startMeter } from "../progress.ts";
+import { type Meter, withMeter } from "../progress.ts";
 import { reportError } from "../report.ts";
 import { withVault } from "../session.ts";
 
@@ -56,44 +56,54 @@ export const put = defineCommand({
         hint: "give it one with --key KEY",
       });
     }
-    return await withVault(context, (vault) => putAll(context, vault, flags), { create: true });
+    return await withVault(
+      context,
+      (vault) =>
+        withMeter(context.io, flags, (meter) => putAll(context, { vault, meter, ...flags })),
+      { create: true },
+    );
   },
 });
 
 type Outcome = { path: string; result: PutResult } | { path: string; error: VaultError };
 
+/** What was done with how many entries, folders apart. */
+interface Totals {
+  stored: number;
+  unchanged: number;
+  failed: number;
+  size: number;
+  addedBytes: number;
+}
+
+interface PutWork {
+  vault: Vault;
+  meter: Meter;
+  key: string | undefined;
+  recursive: boolean;
+}
+
 /** Stores all operands, telling of each entry; the exit code of the first failure. */
-async function putAll(
-  context: Context,
-  vault: Vault,
-  options: { key: string | undefined; recursive: boolean },
-): Promise<number> {
-  const { io, flags, signal } = context;
-  const meter = startMeter(io, { quiet: flags.quiet });
-  const totals = { stored: 0, unchanged: 0, failed: 0, size: 0, addedBytes: 0 };
+async function putAll(context: Context, work: PutWork): Promise<number> {
+  const { io, flags, operands } = context;
+  const totals: Totals = { stored: 0, unchanged: 0, failed: 0, size: 0, addedBytes: 0 };
   let exitCode = 0;
-  try {
-    for (const path of context.operands) {
-      const work = { signal, onProgress: meter.onProgress };
-      for await (const outcome of putOne(vault, { ...options, ...work, path, context })) {
-        meter.clear();
-        if ("error" in outcome) {
-          const code = reportError(outcome.error, { io, json: flags.json });
-          totals.failed++;
-          exitCode = exitCode === 0 ? code : exitCode;
-          if (code === EXIT_CODES.interrupted) return code;
-          continue;
-        }
-        const { result } = outcome;
-        if (result.type === "folder") continue;
-        totals[result.unchanged ? "unchanged" : "stored"]++;
-        totals.size += result.size;
-        totals.addedBytes += result.unchanged ? 0 : result.addedBytes;
-        await confirm(context, { json: putDocument(result), text: putLine(result) });
+  for (const path of operands) {
+    for await (const outcome of putOne(context, { ...work, path })) {
+      work.meter.clear();
+      if ("error" in outcome) {
+        const code = reportError(outcome.error, { io, json: flags.json });
+        totals.failed++;
+        exitCode = exitCode === 0 ? code : exitCode;
+        continue;
       }
+      const { result } = outcome;
+      if (result.type === "folder") continue;
+      totals[result.unchanged ? "unchanged" : "stored"]++;
+      totals.size += result.size;
+      totals.addedBytes += result.unchanged ? 0 : result.addedBytes;
+      await confirm(context, { json: putDocument(result), text: putLine(result) });
     }
-  } finally {
-    meter.clear();
   }
   const entries = totals.stored + totals.unchanged + totals.failed;
   if (entries > 1 && !flags.json && !flags.quiet) await io.out(summaryLine(totals));
@@ -101,23 +111,17 @@ async function putAll(
 }
 
 async function* putOne(
-  vault: Vault,
-  options: {
-    path: string;
-    key: string | undefined;
-    recursive: boolean;
-    context: Context;
-    signal: AbortSignal;
-    onProgress: ReturnType<typeof startMeter>["onProgress"];
-  },
+  { io, signal }: Context,
+  work: PutWork & { path: string },
 ): AsyncIterable<Outcome> {
-  const { path, key, recursive, context, ...work } = options;
+  const { vault, meter, key, recursive, path } = work;
+  const { onProgress } = meter;
   if (path === "-" && key !== undefined) {
-    const result = await vault.put(key, context.io.input(work.signal), work);
-    yield { path, result };
+    yield { path, result: await vault.put(key, io.input(signal), { signal, onProgress }) };
     return;
   }
-  yield* vault.putPath(path, { ...work, recursive, ...(key === undefined ? {} : { key }) });
+  const named = key === undefined ? {} : { key };
+  yield* vault.putPath(path, { ...named, recursive, signal, onProgress });
 }
 
 function putLine(result: PutResult): string {
@@ -133,9 +137,7 @@ function putLine(result: PutResult): string {
   ].join("  ") + "\n";
 }
 
-function summaryLine(
-  totals: { stored: number; unchanged: number; failed: number; size: number; addedBytes: number },
-): string {
+function summaryLine(totals: Totals): string {
   const parts = [`${totals.stored} stored`];
   if (totals.unchanged > 0) parts.push(`${totals.unchanged} unchanged`);
   if (totals.failed > 0) parts.push(`${totals.failed} failed`);

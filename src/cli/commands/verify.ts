@@ -9,7 +9,7 @@ import type { VerifyResult } from "../../vault/types.ts";
 import { defineCommand } from "../command.ts";
 import { plural } from "../format.ts";
 import { show } from "../output.ts";
-import { startMeter } from "../progress.ts";
+import { withMeter } from "../progress.ts";
 import { withVault } from "../session.ts";
 import { readPercent } from "../values.ts";
 
@@ -37,19 +37,12 @@ export const verify = defineCommand({
   ],
   async run(context) {
     const { flags, signal, io } = context;
-    const meter = startMeter(io, { quiet: flags.quiet });
-    const result = await withVault(context, async (vault) => {
-      try {
-        return await vault.verify({
-          repair: flags.repair,
-          ...(flags.sample === undefined ? {} : { sample: flags.sample }),
-          signal,
-          onProgress: meter.onProgress,
-        });
-      } finally {
-        meter.clear();
-      }
-    });
+    const { repair, sample } = flags;
+    const options = { repair, ...(sample === undefined ? {} : { sample }), signal };
+    const result = await withVault(
+      context,
+      (vault) => withMeter(io, flags, ({ onProgress }) => vault.verify({ ...options, onProgress })),
+    );
     await show(context, { json: result, text: verifyText(result, { quiet: flags.quiet }) });
     return isWhole(result) ? 0 : EXIT_CODES.damaged;
   },

@@ -1,0 +1,111 @@
+/** Keys: passphrase, recovery phrase, and that nothing of the files shows in the home. */
+
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { filesUnder, Sandbox } from "./harness.ts";
+
+const RIGHT = { env: { GOVAULT_PASSPHRASE: "correct horse" } };
+const WRONG = { env: { GOVAULT_PASSPHRASE: "battery staple" } };
+
+Deno.test("init: prints the recovery phrase once, makes one vault only", async () => {
+  await using box = await Sandbox.make();
+  const made = await box.json("init");
+  assertEquals(Object.keys(made).sort(), ["home", "network", "node", "phrase", "vault"]);
+  assertEquals(String(made["phrase"]).split(" ").length, 24);
+  assertEquals(made["home"], box.home);
+  assertEquals((await box.ok("key", "phrase")).out, `${made["phrase"]}\n`);
+  const again = await box.error("init");
+  assertEquals([again.exit, again.code], [1, "exists"]);
+});
+
+Deno.test("init --passphrase: from the environment, or denied where nobody can be asked", async () => {
+  await using box = await Sandbox.make();
+  assertEquals((await box.error("init", "--passphrase")).exit, 7);
+  assertEquals((await box.runWith(RIGHT, "init", "--passphrase")).code, 0);
+  assertEquals((await box.runWith(RIGHT, "ls")).code, 0);
+  assertEquals((await box.runWith(WRONG, "ls")).code, 7);
+});
+
+Deno.test("key protect: sets, changes and removes the passphrase", async () => {
+  await using box = await Sandbox.make();
+  await box.ok("init");
+  await box.runWith({ stdin: "content" }, "put", "-", "--key", "f");
+  assertEquals((await box.runWith(RIGHT, "key", "protect")).code, 0);
+
+  const unasked = await box.run("get", "f", "-o", "-");
+  assertEquals([unasked.code, unasked.out], [7, ""]);
+  assertStringIncludes(unasked.err, "hint: set GOVAULT_PASSPHRASE or use --passphrase-file");
+  const wrong = await box.runWith(WRONG, "get", "f", "-o", "-", "--json");
+  assertEquals([wrong.code, wrong.out, JSON.parse(wrong.err).error.code], [7, "", "denied"]);
+  assertEquals((await box.runWith(RIGHT, "get", "f", "-o", "-")).out, "content");
+  const status = await box.runWith(RIGHT, "status", "--json");
+  assertEquals(JSON.parse(status.out).protected, true);
+
+  await box.write("old", "correct horse\n");
+  await box.write("new", "battery staple\n");
+  await box.ok("key", "protect", "--passphrase-file", "old", "--new-passphrase-file", "new");
+  assertEquals((await box.runWith(RIGHT, "ls")).code, 7);
+  assertEquals((await box.runWith(WRONG, "ls")).code, 0);
+  await box.ok("key", "protect", "--remove", "--passphrase-file", "new");
+  assertEquals((await box.ok("get", "f", "-o", "-")).out, "content");
+});
+
+Deno.test("recover --phrase: the words alone bring the packs back to life", async () => {
+  await using box = await Sandbox.make();
+  const { phrase, vault } = await box.json("init");
+  await box.runWith({ stdin: "content" }, "put", "-", "--key", "f");
+  await Deno.remove(`${box.home}/keys`, { recursive: true });
+  await Deno.remove(`${box.home}/vault.db`);
+  assertEquals((await box.error("get", "f", "-o", "-")).exit, 3);
+
+  const stdin = `${String(phrase).replaceAll(" ", "\n")}\n`;
+  const recovered = await box.runWith({ stdin }, "recover", "--phrase", "--json");
+  assertEquals([recovered.code, recovered.err], [0, ""]);
+  const document = JSON.parse(recovered.out);
+  assertEquals([document.vault, document.keys, document.versions], [vault, 1, 1]);
+  assertEquals((await box.ok("get", "f", "-o", "-")).out, "content");
+});
+
+Deno.test("recover: what is no recovery phrase is refused", async () => {
+  await using box = await Sandbox.make();
+  for (const stdin of ["", "abandon abandon", "zebra ".repeat(24), "x".repeat(5000)]) {
+    const { code, out } = await box.runWith({ stdin }, "recover", "--phrase");
+    assertEquals([code, out], [2, ""], stdin.slice(0, 20));
+  }
+  assertEquals((await box.error("recover")).exit, 2);
+  assertEquals(await Deno.stat(box.home).catch(() => null), null);
+});
+
+Deno.test("put: neither content nor names stand in the home", async () => {
+  await using box = await Sandbox.make();
+  await box.ok("init");
+  await box.write(
+    "tree-of-Babel/Nimrod.txt",
+    "a tower whose top may reach unto heaven\n".repeat(300),
+  );
+  await box.write("tree-of-Babel/tiny", "brick for stone");
+  await box.ok("put", "-r", "tree-of-Babel");
+  await box.ok("tag", "Shinar");
+  const secrets = ["tower whose top", "brick for stone", "Babel", "Nimrod", "tiny", "Shinar"];
+  const files = await filesUnder(box.home);
+  assert(files.length > 4);
+  for (const path of files) {
+    const content = new TextDecoder("latin1").decode(await Deno.readFile(path));
+    for (const secret of secrets) {
+      assert(!content.includes(secret), `${secret} stands in ${path}`);
+      assert(!path.slice(box.home.length).includes(secret));
+    }
+  }
+});
+
+Deno.test({
+  name: "init: the keys are their owner's alone",
+  ignore: Deno.build.os === "windows",
+  async fn() {
+    await using box = await Sandbox.make();
+    await box.ok("init");
+    for (const path of await filesUnder(`${box.home}/keys`)) {
+      assertEquals((await Deno.stat(path)).mode! & 0o777, 0o600, path);
+    }
+    assertEquals((await Deno.stat(box.home)).mode! & 0o077, 0);
+  },
+});
