@@ -8,8 +8,8 @@ import { asVaultError, VaultError } from "../base/mod.ts";
 import type { Context } from "./command.ts";
 import { formatKey } from "./format.ts";
 
-/** Wrong passphrases that may be typed before a command gives up. */
-export const PASSPHRASE_ATTEMPTS_MAX = 3;
+/** How often a new passphrase may be typed before the two are the same. */
+const NEW_PASSPHRASE_ATTEMPTS_MAX = 3;
 /** Most bytes read from standard input where a recovery phrase is expected; 24 words have some 200. */
 const PHRASE_BYTES_MAX = 4096;
 
@@ -40,23 +40,16 @@ export async function readPassphraseFile(path: string): Promise<string> {
 }
 
 /**
- * Answers the vault's question for its passphrase.
+ * Answers the vault's question for its passphrase. The vault counts the attempts and gives up after three.
  *
- * @throws VaultError `denied` if the given one was wrong, after three wrong ones on the terminal, and if there is
- * nobody to ask
+ * @throws VaultError `denied` if the given one was wrong, and if there is nobody to ask
  */
-export async function answerPassphrase(
-  asker: Asker,
-  ask: { attempt: number; create: boolean },
-): Promise<string> {
+export async function answerPassphrase(asker: Asker, ask: { attempt: number }): Promise<string> {
   const given = await givenPassphrase(asker);
-  const wrong = () => new VaultError("denied", "Cannot open the vault: wrong passphrase");
   if (given !== undefined) {
-    if (ask.attempt > 1) throw wrong();
-    return given;
+    if (ask.attempt === 1) return given;
+    throw new VaultError("denied", "Cannot unlock the vault key: wrong passphrase");
   }
-  if (ask.create) return await newPassphrase(asker);
-  if (ask.attempt > PASSPHRASE_ATTEMPTS_MAX) throw wrong();
   if (ask.attempt > 1) asker.io.err("Wrong passphrase.\n");
   return await typed(asker, "Passphrase: ");
 }
@@ -68,7 +61,7 @@ export async function choosePassphrase(asker: Asker): Promise<string> {
 
 /** A new passphrase, typed twice on the terminal. */
 export async function newPassphrase(asker: Asker): Promise<string> {
-  for (let attempt = 1; attempt <= PASSPHRASE_ATTEMPTS_MAX; attempt++) {
+  for (let attempt = 1; attempt <= NEW_PASSPHRASE_ATTEMPTS_MAX; attempt++) {
     const first = await typed(asker, "New passphrase: ");
     if (first === "") {
       asker.io.err("A passphrase can't be empty.\n");

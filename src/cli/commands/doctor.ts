@@ -17,23 +17,33 @@ export const doctor = defineCommand({
   usage: ["doctor"],
   about: [
     "Examines the home: its files and their permissions, the keys, the packs, the index, the " +
-    "lock, the space left and the clock. Says what is wrong and what can be done. Exits with 1 " +
-    "if something is. `verify` is the check of everything that is stored.",
+    "lock and the clock. Says what is wrong and what can be done. Exits with 4 if data is " +
+    "damaged, with 1 if something else is wrong. `verify` is the check of all that is stored.",
   ],
   flags: {},
   operands: [],
   examples: [["doctor", "why does it not work?"]],
   async run(context) {
-    const { examineHome } = await import("../../vault/mod.ts");
-    const chosen = chosenHome(context);
-    const findings = await examineHome({
-      ...(chosen === undefined ? {} : { home: chosen }),
+    const { defaultHome, examineHome } = await import("../../vault/mod.ts");
+    const lockWaitMs = context.flags["lock-wait"];
+    const findings = await examineHome(chosenHome(context) ?? defaultHome(), {
+      ...(lockWaitMs === undefined ? {} : { lockWaitMs }),
       passphrase: (ask) => answerPassphrase(context, ask),
+      signal: context.signal,
     });
     await show(context, { json: { findings }, text: doctorText(findings) });
-    return findings.every((finding) => finding.ok) ? 0 : EXIT_CODES.failed;
+    return exitCodeOf(findings);
   },
 });
+
+/** The checks that look at stored data. */
+const DATA_CHECKS: readonly string[] = ["packs", "log", "index"];
+
+function exitCodeOf(findings: readonly DoctorFinding[]): number {
+  const bad = findings.filter((finding) => !finding.ok);
+  if (bad.some((finding) => DATA_CHECKS.includes(finding.check))) return EXIT_CODES.damaged;
+  return bad.length === 0 ? 0 : EXIT_CODES.failed;
+}
 
 function doctorText(findings: readonly DoctorFinding[]): string {
   const width = Math.max(0, ...findings.map((finding) => finding.check.length));
