@@ -79,27 +79,32 @@ export class ByteWriter {
   }
 
   u8(value: number): this {
-    this.#view.setUint8(this.#room(1), value);
+    const at = this.#room(1); // may replace the view
+    this.#view.setUint8(at, value);
     return this;
   }
 
   u16(value: number): this {
-    this.#view.setUint16(this.#room(2), value);
+    const at = this.#room(2);
+    this.#view.setUint16(at, value);
     return this;
   }
 
   u32(value: number): this {
-    this.#view.setUint32(this.#room(4), value);
+    const at = this.#room(4);
+    this.#view.setUint32(at, value);
     return this;
   }
 
   u64(value: bigint | number): this {
-    this.#view.setBigUint64(this.#room(8), BigInt(value));
+    const at = this.#room(8);
+    this.#view.setBigUint64(at, BigInt(value));
     return this;
   }
 
   i64(value: bigint | number): this {
-    this.#view.setBigInt64(this.#room(8), BigInt(value));
+    const at = this.#room(8);
+    this.#view.setBigInt64(at, BigInt(value));
     return this;
   }
 

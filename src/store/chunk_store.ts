@@ -1,0 +1,51 @@
+/**
+ * What a place that keeps objects can do. Everything below the vault speaks only of opaque bytes and their
+ * addresses; what they mean is known above.
+ *
+ * @module
+ */
+
+import type { Address, Bytes } from "../base/mod.ts";
+
+/** What kind of object a frame holds. The numbers are part of the pack format. */
+export const OBJECT_KINDS = { sealed: 1, public: 2, segment: 3 } as const;
+
+/** Kind of a stored object: ciphertext, bytes any peer may read, or a segment of a log. */
+export type ObjectKind = keyof typeof OBJECT_KINDS;
+
+/** An object on its way into a store. */
+export interface NewObject {
+  kind: ObjectKind;
+  /** SHA-256 of the pieces, one after the other. The caller has computed it from these very bytes. */
+  address: Address;
+  /** The object's bytes; in pieces, so that nobody has to copy them together. The store does not keep them. */
+  pieces: readonly Uint8Array[];
+}
+
+/** An object as a listing shows it. */
+export interface ObjectInfo {
+  address: Address;
+  kind: ObjectKind;
+  /** Bytes of the object. */
+  length: number;
+}
+
+/**
+ * A content-addressed store.
+ *
+ * - `put` of an address that is there already changes nothing and returns false.
+ * - An object can be read back as soon as `put` has returned. It is durable only once a `flush` that began
+ *   after that has returned; a crash before may lose it, but leaves no half of it.
+ * - `get` and `has` of an unknown address give null and false; they never throw for that.
+ * - `get` returns what is stored. It does not check it: {@link VerifiedStore} does.
+ * - `remove` of an unknown address does nothing.
+ */
+export interface ChunkStore {
+  put(object: NewObject): Promise<boolean>;
+  get(address: Address): Promise<Bytes | null>;
+  has(address: Address): Promise<boolean>;
+  remove(addresses: Iterable<Address>): Promise<void>;
+  /** All objects, in no order. Objects put or removed meanwhile may or may not appear. */
+  list(): AsyncIterable<ObjectInfo>;
+  flush(): Promise<void>;
+}

@@ -1,0 +1,280 @@
+/**
+ * The SQLite file behind every index. What it holds can be made again from the packs, so its answer to any
+ * damage is the same: throw it away, rebuild, ask again.
+ *
+ * Each row of ours carries a CRC of its other columns, because SQLite itself does not notice a flipped bit in
+ * a value, and a wrong offset or a wrong address must not steer a read or a deduplication.
+ *
+ * @module
+ */
+
+import { DatabaseSync, type StatementSync } from "node:sqlite";
+import { type Bytes, crc32, encodeUtf8, VaultError } from "../base/mod.ts";
+
+/** A value of a column. */
+export type Column = number | string | Uint8Array | null;
+/** A row by column name. */
+export type Row = Record<string, Column>;
+
+/** The index contradicts itself: it has to be rebuilt. */
+export class IndexDamage extends Error {
+  override readonly name = "IndexDamage";
+}
+
+// SQLite's primary result codes that do not mean that the file is bad, so that rebuilding it would not help.
+const SQLITE_ENVIRONMENT_CODES = new Set([
+  5, // BUSY
+  6, // LOCKED
+  7, // NOMEM
+  8, // READONLY
+  10, // IOERR
+  13, // FULL
+  14, // CANTOPEN
+]);
+
+const ENVIRONMENT_TEXT =
+  /disk is full|disk I\/O error|unable to open|database is locked|table is locked|readonly|out of memory/i;
+
+function isDamage(error: unknown): boolean {
+  if (error instanceof IndexDamage) return true;
+  if (error instanceof VaultError || !(error instanceof Error)) return false;
+  const code = (error as { errcode?: unknown }).errcode;
+  if (typeof code === "number") return !SQLITE_ENVIRONMENT_CODES.has(code & 0xff);
+  const fromSqlite = (error as { code?: unknown }).code === "ERR_SQLITE_ERROR" ||
+    /sqlite|database|malformed|no such table|no such column|constraint/i.test(error.message);
+  return fromSqlite && !ENVIRONMENT_TEXT.test(error.message);
+}
+
+function environmentError(error: unknown): unknown {
+  if (error instanceof Error && /disk is full/i.test(error.message)) {
+    return new VaultError("no_space", "Cannot write the index: the disk is full", {
+      hint: "free some space, then run it again",
+      cause: error,
+    });
+  }
+  return error;
+}
+
+/** CRC over column values, in the order given. */
+export function rowChecksum(...columns: Column[]): number {
+  const pieces: number[] = [];
+  for (const column of columns) {
+    if (column === null) pieces.push(0);
+    else if (typeof column === "number") pieces.push(1, ...encodeUtf8(String(column)), 0);
+    else if (typeof column === "string") pieces.push(2, ...encodeUtf8(column), 0);
+    else {
+      pieces.push(3, column.length & 0xff, column.length >>> 8);
+      for (let i = 0; i < column.length; i++) pieces.push(column[i]!);
+    }
+  }
+  return crc32(Uint8Array.from(pieces));
+}
+
+/** A SQLite database that can be thrown away. */
+export class IndexDatabase {
+  readonly #path: string;
+  readonly #schema: string;
+  readonly #statements = new Map<string, StatementSync>();
+  #database: DatabaseSync;
+  #depth = 0;
+  #guards = 0;
+  #rebuild: (() => void) | undefined;
+  #rebuilding = false;
+  /** How often the index was rebuilt since it was opened, and why the last time. */
+  rebuilds: { count: number; reason: string } = { count: 0, reason: "" };
+
+  /**
+   * Opens the database, or a new one if it can't be read.
+   *
+   * @param path a file, or ":memory:"
+   * @param schema statements that make all tables; a database with another schema counts as damaged
+   */
+  constructor(path: string, schema: string) {
+    this.#path = path;
+    this.#schema = schema;
+    try {
+      this.#database = this.#open();
+    } catch (error) {
+      if (!isDamage(error)) throw environmentError(error);
+      this.#discard();
+      this.#database = this.#open();
+      this.rebuilds = { count: 0, reason: String(error) };
+    }
+  }
+
+  /** Whether nothing was ever put in: a new database, or one that had to be thrown away. */
+  get isNew(): boolean {
+    return this.get("SELECT value FROM meta WHERE name = 'ready'") === undefined;
+  }
+
+  /** Says that the content is complete: the database is not new any more. */
+  markReady(): void {
+    this.run("INSERT OR REPLACE INTO meta(name, value) VALUES ('ready', 1)");
+  }
+
+  #open(): DatabaseSync {
+    const database = new DatabaseSync(this.#path);
+    try {
+      // One process owns the home, so SQLite needs neither shared memory nor locks between statements.
+      database.exec(`
+        PRAGMA locking_mode = EXCLUSIVE;
+        PRAGMA journal_mode = WAL;
+        PRAGMA synchronous = NORMAL;
+        PRAGMA cell_size_check = ON;
+        PRAGMA cache_size = -16384;
+        PRAGMA temp_store = MEMORY;
+      `);
+      const version = crc32(encodeUtf8(this.#schema)) & 0x7fffffff;
+      const found = (database.prepare("PRAGMA user_version").get() as Row)["user_version"];
+      if (found === 0) {
+        database.exec(
+          `BEGIN; CREATE TABLE meta(name TEXT PRIMARY KEY, value); ${this.#schema};
+           PRAGMA user_version = ${version}; COMMIT;`,
+        );
+      } else if (found !== version) throw new IndexDamage("the index has another layout");
+      return database;
+    } catch (error) {
+      database.close();
+      throw error;
+    }
+  }
+
+  #discard(): void {
+    if (this.#path === ":memory:") return;
+    for (const suffix of ["", "-wal", "-shm", "-journal"]) {
+      try {
+        Deno.removeSync(this.#path + suffix);
+      } catch (error) {
+        if (!(error instanceof Deno.errors.NotFound)) throw error;
+      }
+    }
+  }
+
+  /** Sets what fills an empty database again. Called by {@link IndexDatabase.guard} when damage shows. */
+  onRebuild(rebuild: () => void): void {
+    this.#rebuild = rebuild;
+  }
+
+  /** Throws the database away and fills a new one. */
+  rebuild(reason: string): void {
+    if (this.#rebuild === undefined) throw new IndexDamage(reason);
+    this.#rebuilding = true;
+    this.#depth = 0;
+    this.#statements.clear();
+    this.rebuilds = { count: this.rebuilds.count + 1, reason };
+    try {
+      this.#database.close();
+      this.#discard();
+      this.#database = this.#open();
+      this.#rebuild();
+      this.markReady();
+    } catch (error) {
+      throw environmentError(error);
+    } finally {
+      this.#rebuilding = false;
+    }
+  }
+
+  /**
+   * Runs `work`; if the index turns out to be damaged, rebuilds it and runs `work` once more. Rows change their
+   * numbers in a rebuild, so all that belongs together has to be inside one guard; guards inside it leave damage to it.
+   */
+  guard<T>(work: () => T): T {
+    this.#guards++;
+    try {
+      return work();
+    } catch (error) {
+      if (this.#rebuilding || this.#guards > 1 || this.#depth > 0 || !isDamage(error)) {
+        throw environmentError(error);
+      }
+      this.rebuild(error instanceof Error ? error.message : String(error));
+      return work();
+    } finally {
+      this.#guards--;
+    }
+  }
+
+  /** Whether a transaction is open. */
+  get inTransaction(): boolean {
+    return this.#depth > 0;
+  }
+
+  #statement(sql: string): StatementSync {
+    let statement = this.#statements.get(sql);
+    if (statement === undefined) {
+      statement = this.#database.prepare(sql);
+      this.#statements.set(sql, statement);
+    }
+    return statement;
+  }
+
+  /** Runs a statement that returns nothing. */
+  run(sql: string, ...values: Column[]): void {
+    this.#statement(sql).run(...values);
+  }
+
+  /** The first row, if any. */
+  get(sql: string, ...values: Column[]): Row | undefined {
+    return this.#statement(sql).get(...values) as Row | undefined;
+  }
+
+  /** All rows. */
+  all(sql: string, ...values: Column[]): Row[] {
+    return this.#statement(sql).all(...values) as Row[];
+  }
+
+  /** Runs `work` in one transaction; nested calls join the outer one. */
+  transaction<T>(work: () => T): T {
+    if (this.#depth > 0) return work();
+    this.#database.exec("BEGIN IMMEDIATE");
+    this.#depth = 1;
+    try {
+      const result = work();
+      this.#database.exec("COMMIT");
+      return result;
+    } catch (error) {
+      try {
+        this.#database.exec("ROLLBACK");
+      } catch {
+        // the transaction is gone already: SQLite rolls back by itself on some errors
+      }
+      throw error;
+    } finally {
+      this.#depth = 0;
+    }
+  }
+
+  /** Makes everything committed so far durable. Needed only before something that is not in the packs depends on it. */
+  checkpoint(): void {
+    this.#database.exec("PRAGMA wal_checkpoint(FULL)");
+  }
+
+  /** SQLite's own check of the whole file: "ok", or what is wrong. Reads everything. */
+  integrity(): string {
+    try {
+      const rows = this.#database.prepare("PRAGMA integrity_check(10)").all() as Row[];
+      return rows.map((row) => String(row["integrity_check"])).join("; ");
+    } catch (error) {
+      return String(error);
+    }
+  }
+
+  close(): void {
+    this.#statements.clear();
+    this.#database.close();
+  }
+}
+
+/** A BLOB column's bytes; anything else is damage. */
+export function blob(row: Row, column: string): Bytes {
+  const value = row[column];
+  if (!(value instanceof Uint8Array)) throw new IndexDamage(`column ${column} is not a blob`);
+  return value as Bytes;
+}
+
+/** An INTEGER column's value; anything else is damage. */
+export function integer(row: Row, column: string): number {
+  const value = row[column];
+  if (typeof value !== "number") throw new IndexDamage(`column ${column} is not an integer`);
+  return value;
+}

@@ -1,0 +1,215 @@
+/**
+ * Which object lies where: the store's rows in the index database.
+ *
+ * @module
+ */
+
+import { type Address, type Bytes, toHex } from "../base/mod.ts";
+import { OBJECT_KINDS, type ObjectKind } from "./chunk_store.ts";
+import {
+  blob,
+  IndexDamage,
+  type IndexDatabase,
+  integer,
+  type Row,
+  rowChecksum,
+} from "./database.ts";
+
+/** Tables of the store. */
+export const STORE_SCHEMA = `
+  CREATE TABLE frames(
+    row INTEGER PRIMARY KEY,
+    address BLOB NOT NULL UNIQUE,
+    label BLOB,
+    kind INTEGER NOT NULL,
+    pack INTEGER NOT NULL,
+    offset INTEGER NOT NULL,
+    length INTEGER NOT NULL,
+    crc INTEGER NOT NULL
+  );
+  CREATE INDEX frames_by_label ON frames(label) WHERE label IS NOT NULL;
+  CREATE INDEX frames_by_pack ON frames(pack);
+  CREATE TABLE packs(
+    number INTEGER PRIMARY KEY,
+    length INTEGER NOT NULL,
+    objects INTEGER NOT NULL,
+    bytes INTEGER NOT NULL,
+    crc INTEGER NOT NULL
+  );
+`;
+
+/** Where an object lies. `offset` is that of its payload. */
+export interface FramePlace {
+  address: Address;
+  /** What the owner looks it up by beside the address; null if it has no such name. */
+  label: Bytes | null;
+  kind: ObjectKind;
+  pack: number;
+  offset: number;
+  length: number;
+}
+
+/** A place with its row number, which stays the same while the index lives. */
+export interface FrameRow extends FramePlace {
+  row: number;
+}
+
+/** What the index knows of a pack. */
+export interface PackRow {
+  number: number;
+  /** Bytes of the file that are indexed. */
+  length: number;
+  /** Objects that the index places in it, and the bytes of their payloads. */
+  objects: number;
+  bytes: number;
+}
+
+const KINDS: readonly ObjectKind[] = Object.keys(OBJECT_KINDS) as ObjectKind[];
+
+function frameOf(row: Row): FrameRow {
+  const kindNumber = integer(row, "kind");
+  const kind = KINDS.find((name) => OBJECT_KINDS[name] === kindNumber);
+  const frame = {
+    row: integer(row, "row"),
+    address: blob(row, "address"),
+    label: row["label"] === null ? null : blob(row, "label"),
+    pack: integer(row, "pack"),
+    offset: integer(row, "offset"),
+    length: integer(row, "length"),
+  };
+  if (kind === undefined || frameChecksum({ ...frame, kind }) !== integer(row, "crc")) {
+    throw new IndexDamage(`the row of object ${toHex(frame.address)} is damaged`);
+  }
+  return { ...frame, kind };
+}
+
+function frameChecksum(frame: FramePlace): number {
+  const { address, label, kind, pack, offset, length } = frame;
+  return rowChecksum(address, label, OBJECT_KINDS[kind], pack, offset, length);
+}
+
+function packOf(row: Row): PackRow {
+  const pack = {
+    number: integer(row, "number"),
+    length: integer(row, "length"),
+    objects: integer(row, "objects"),
+    bytes: integer(row, "bytes"),
+  };
+  if (packChecksum(pack) !== integer(row, "crc")) {
+    throw new IndexDamage(`the row of pack ${pack.number} is damaged`);
+  }
+  return pack;
+}
+
+function packChecksum({ number, length, objects, bytes }: PackRow): number {
+  return rowChecksum(number, length, objects, bytes);
+}
+
+const FRAME_COLUMNS = "row, address, label, kind, pack, offset, length, crc";
+
+/** Reads and writes the store's rows. Every call may throw {@link IndexDamage}. */
+export class FrameIndex {
+  readonly #database: IndexDatabase;
+
+  constructor(database: IndexDatabase) {
+    this.#database = database;
+  }
+
+  find(address: Address): FrameRow | null {
+    const row = this.#database.get(
+      `SELECT ${FRAME_COLUMNS} FROM frames WHERE address = ?`,
+      address,
+    );
+    return row === undefined ? null : frameOf(row);
+  }
+
+  findByLabel(label: Bytes): FrameRow | null {
+    const row = this.#database.get(
+      `SELECT ${FRAME_COLUMNS} FROM frames WHERE label = ? ORDER BY row LIMIT 1`,
+      label,
+    );
+    return row === undefined ? null : frameOf(row);
+  }
+
+  /** Frames of one pack, by offset. */
+  inPack(number: number): FrameRow[] {
+    return this.#database.all(
+      `SELECT ${FRAME_COLUMNS} FROM frames WHERE pack = ? ORDER BY offset`,
+      number,
+    ).map(frameOf);
+  }
+
+  /** Adds a frame, unless its address is known; says whether it was new. */
+  add(frame: FramePlace): boolean {
+    if (this.find(frame.address) !== null) return false;
+    const { address, label, kind, pack, offset, length } = frame;
+    this.#database.run(
+      "INSERT INTO frames(address, label, kind, pack, offset, length, crc) VALUES (?, ?, ?, ?, ?, ?, ?)",
+      address,
+      label,
+      OBJECT_KINDS[kind],
+      pack,
+      offset,
+      length,
+      frameChecksum(frame),
+    );
+    return true;
+  }
+
+  remove(frame: FrameRow): void {
+    this.#database.run("DELETE FROM frames WHERE row = ?", frame.row);
+  }
+
+  /** The highest row number, or 0. */
+  lastRow(): number {
+    return integer(this.#database.get("SELECT ifnull(max(row), 0) AS last FROM frames")!, "last");
+  }
+
+  packs(): PackRow[] {
+    return this.#database.all(
+      "SELECT number, length, objects, bytes, crc FROM packs ORDER BY number",
+    )
+      .map(packOf);
+  }
+
+  pack(number: number): PackRow | null {
+    const row = this.#database.get(
+      "SELECT number, length, objects, bytes, crc FROM packs WHERE number = ?",
+      number,
+    );
+    return row === undefined ? null : packOf(row);
+  }
+
+  lastPack(): PackRow | null {
+    const row = this.#database.get(
+      "SELECT number, length, objects, bytes, crc FROM packs ORDER BY number DESC LIMIT 1",
+    );
+    return row === undefined ? null : packOf(row);
+  }
+
+  setPack(pack: PackRow): void {
+    this.#database.run(
+      "INSERT OR REPLACE INTO packs(number, length, objects, bytes, crc) VALUES (?, ?, ?, ?, ?)",
+      pack.number,
+      pack.length,
+      pack.objects,
+      pack.bytes,
+      packChecksum(pack),
+    );
+  }
+
+  removePack(number: number): void {
+    this.#database.run("DELETE FROM packs WHERE number = ?", number);
+  }
+
+  /** Objects and their bytes, and bytes of all packs. Grows with the number of packs, not of objects. */
+  totals(): { objects: number; objectBytes: number; fileBytes: number } {
+    const totals = { objects: 0, objectBytes: 0, fileBytes: 0 };
+    for (const pack of this.packs()) {
+      totals.objects += pack.objects;
+      totals.objectBytes += pack.bytes;
+      totals.fileBytes += pack.length;
+    }
+    return totals;
+  }
+}

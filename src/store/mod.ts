@@ -1,0 +1,15 @@
+/**
+ * Where objects are kept: the ChunkStore interface, its implementations and decorators, and the index database.
+ *
+ * @module
+ */
+
+export * from "./chunk_store.ts";
+export * from "./collect.ts";
+export * from "./database.ts";
+export * from "./frame.ts";
+export * from "./frame_index.ts";
+export * from "./memory_store.ts";
+export * from "./pack_store.ts";
+export { PackFolder, packName, packNumber } from "./pack_files.ts";
+export * from "./verified_store.ts";

@@ -1,0 +1,40 @@
+/**
+ * The one door where an address is checked: what passes `get` here has the bytes its address says.
+ *
+ * @module
+ */
+
+import { type Address, type Bytes, equalBytes, sha256, shortHex, VaultError } from "../base/mod.ts";
+import type { ChunkStore } from "./chunk_store.ts";
+
+/** From this size on hashing goes to WebCrypto, which works on another thread; below, the round trip costs more. */
+const HASH_ASYNC_BYTES_MIN = 64 * 1024;
+
+/** Whether the bytes are the ones that `address` names. */
+export async function matchesAddress(address: Address, bytes: Bytes): Promise<boolean> {
+  const hash = bytes.length < HASH_ASYNC_BYTES_MIN
+    ? sha256(bytes)
+    : new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
+  return equalBytes(hash, address);
+}
+
+/** A reader over another store that checks every object against its address. */
+export class VerifiedStore implements Pick<ChunkStore, "get"> {
+  readonly #inner: Pick<ChunkStore, "get">;
+
+  constructor(inner: Pick<ChunkStore, "get">) {
+    this.#inner = inner;
+  }
+
+  /** @throws VaultError `damaged` if the stored bytes are not the ones the address names */
+  async get(address: Address): Promise<Bytes | null> {
+    const bytes = await this.#inner.get(address);
+    if (bytes !== null && !await matchesAddress(address, bytes)) {
+      throw new VaultError(
+        "damaged",
+        `Cannot read object ${shortHex(address)}: its bytes do not match its address`,
+      );
+    }
+    return bytes;
+  }
+}
