@@ -217,10 +217,14 @@ function cannotWrite(state: string): VaultError {
  * the node is known is the caller's to ask, and {@link "./chain.ts"} says whether it follows what we have.
  * Everything in it is a view of `bytes`.
  *
+ * @param options `signatures` may be left out for bytes that were decoded with them before and have not changed since
  * @throws VaultError `damaged` for anything that {@link SegmentBuilder} would not have written; a wrong signature is
  * named
  */
-export function decodeSegment(bytes: Uint8Array): Segment {
+export function decodeSegment(
+  bytes: Uint8Array,
+  options: { signatures: "check" | "checked before" } = { signatures: "check" },
+): Segment {
   const whole = new ByteReader(bytes, "segment");
   if (bytes.length > FRAME_BYTES_MAX) throw whole.fail(`${bytes.length} bytes are too many`);
   if (bytes.length < SEGMENT_FIXED_BYTES) throw whole.fail(`${bytes.length} bytes are too few`);
@@ -233,18 +237,11 @@ export function decodeSegment(bytes: Uint8Array): Segment {
   const vaultKey = reader.raw(KEY_BYTES);
   const nodeKey = reader.raw(KEY_BYTES);
   const nodeId = sha256(nodeKey);
-  const message = signedMessage(unsigned);
-  for (
-    const [name, publicKey, signature] of [
+  if (options.signatures === "check") {
+    checkSignatures(unsigned, nodeId, [
       ["node", nodeKey, nodeSignature],
       ["vault", vaultKey, vaultSignature],
-    ] as const
-  ) {
-    if (ed25519Verify({ publicKey, signature, message })) continue;
-    throw new VaultError(
-      "damaged",
-      `Cannot accept segment of node ${shortHex(nodeId)}: the ${name}'s signature is wrong`,
-    );
+    ]);
   }
 
   const header: SegmentHeader = {
@@ -271,4 +268,19 @@ export function decodeSegment(bytes: Uint8Array): Segment {
   const brokenBody = brokenBodies(records, header.sealedBodies);
   if (brokenBody !== null) throw reader.fail(brokenBody);
   return { ...header, vaultId: sha256(vaultKey), nodeId, records, ids };
+}
+
+function checkSignatures(
+  unsigned: Uint8Array,
+  nodeId: NodeId,
+  signatures: readonly (readonly [name: string, publicKey: Bytes, signature: Bytes])[],
+): void {
+  const message = signedMessage(unsigned);
+  for (const [name, publicKey, signature] of signatures) {
+    if (ed25519Verify({ publicKey, signature, message })) continue;
+    throw new VaultError(
+      "damaged",
+      `Cannot accept segment of node ${shortHex(nodeId)}: the ${name}'s signature is wrong`,
+    );
+  }
 }

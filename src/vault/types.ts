@@ -43,6 +43,8 @@ export interface VersionInfo {
   /** Bytes of store this version added when it was made. */
   addedBytes: number;
   meta: FileMeta;
+  /** Its record can't be read: metadata and added bytes are unknown. */
+  damaged: boolean;
 }
 
 /** One key, as `ls` shows it. */

@@ -1,0 +1,157 @@
+/**
+ * The last steps of everything that changes a vault: make the data durable, append signed records to the node's log, make
+ * those durable, and only then say so. Changes that wait at the same time go into one segment.
+ *
+ * @module
+ */
+
+import {
+  type Clock,
+  type Ed25519Signer,
+  equalBytes,
+  FRAME_BYTES_MAX,
+  HASH_BYTES,
+  INLINE_INVENTORY_ENTRIES_MAX,
+  type RecordId,
+  SEGMENT_BODY_BYTES_MAX,
+  SEGMENT_RECORDS_MAX,
+  VaultError,
+  VERSION_PARENTS_MAX,
+} from "../base/mod.ts";
+import {
+  type Body,
+  encodeBodies,
+  ENTRY_BYTES,
+  hasBody,
+  nextClock,
+  NO_RECORD,
+  type RecordPublic,
+  SegmentBuilder,
+} from "../log/mod.ts";
+import type { VaultKeys } from "../seal/mod.ts";
+import type { PackStore } from "../store/mod.ts";
+import type { IndexedSegment } from "./record_index.ts";
+
+/** A record on its way into the log. */
+export interface Draft {
+  /** The record's public part, once its clock is known. */
+  record: (clock: bigint) => RecordPublic;
+  body: Body;
+}
+
+/** A record that is durable. */
+export interface Committed {
+  id: RecordId;
+  clock: bigint;
+}
+
+/** The largest public part of a record: all parents it may have, and an inline inventory that is full. */
+const RECORD_BYTES_MAX = 64 + VERSION_PARENTS_MAX * HASH_BYTES +
+  INLINE_INVENTORY_ENTRIES_MAX * ENTRY_BYTES;
+
+interface Waiting {
+  draft: Draft;
+  resolve: (committed: Committed) => void;
+  reject: (error: unknown) => void;
+}
+
+/** What a {@link Committer} needs of the vault. */
+export interface CommitterOptions {
+  keys: VaultKeys;
+  node: Ed25519Signer;
+  clock: Clock;
+  store: Pick<PackStore, "put" | "flush">;
+  /** The last segment of our own log, and the highest clock seen. */
+  position: () => { last: IndexedSegment | null; clock: bigint };
+}
+
+/** Appends records to this node's log. */
+export class Committer {
+  readonly #options: CommitterOptions;
+  #waiting: Waiting[] = [];
+  #running: Promise<void> | null = null;
+
+  constructor(options: CommitterOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Returns once the record, and all that was put into the store before this call, is durable. Everything the record
+   * names must have been put already.
+   */
+  commit(draft: Draft): Promise<Committed> {
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ draft, resolve, reject });
+      this.#running ??= this.#run().finally(() => this.#running = null);
+    });
+  }
+
+  /** Waits until nothing is being committed. */
+  async settle(): Promise<void> {
+    while (this.#running !== null) await this.#running;
+  }
+
+  async #run(): Promise<void> {
+    // Whoever calls commit in the same turn of the event loop goes along.
+    await Promise.resolve();
+    while (this.#waiting.length > 0) {
+      const batch = takeBatch(this.#waiting);
+      try {
+        const committed = await this.#write(batch.map(({ draft }) => draft));
+        batch.forEach(({ resolve }, i) => resolve(committed[i]!));
+      } catch (error) {
+        for (const { reject } of batch) reject(error);
+      }
+    }
+  }
+
+  async #write(drafts: readonly Draft[]): Promise<Committed[]> {
+    const { keys, node, store, clock } = this.#options;
+    await store.flush();
+    const { last, clock: highest } = this.#options.position();
+    const bodies = drafts.map(({ body }) => body);
+    const sealed = bodies.some(({ kind }) => hasBody(kind))
+      ? keys.body.sealSync(encodeBodies(bodies))
+      : null;
+    const sealedBodies = new Uint8Array(sealed?.length ?? 0);
+    if (sealed !== null) {
+      sealedBodies.set(sealed.header);
+      sealedBodies.set(sealed.body, sealed.header.length);
+    }
+    const builder = new SegmentBuilder({
+      vaultKey: keys.signer.publicKey,
+      nodeKey: node.publicKey,
+      firstSequence: BigInt(last === null ? 1 : last.first + last.count),
+      previous: last?.lastId ?? NO_RECORD,
+      sealedBodies,
+    });
+    let time = highest;
+    const committed = drafts.map(({ record }) => {
+      time = nextClock(time, clock.now());
+      return { id: builder.add(record(time)), clock: time };
+    });
+    const { address, bytes } = builder.finish({ vault: keys.signer, node });
+    await store.put({ kind: "segment", address, pieces: [bytes] });
+    await store.flush();
+    const entered = this.#options.position().last;
+    if (entered === null || !equalBytes(entered.lastId, committed.at(-1)!.id)) {
+      throw new VaultError("failed", "Cannot commit: what was written was not found again", {
+        hint: "run `govault doctor`",
+      });
+    }
+    return committed;
+  }
+}
+
+/** Takes off the front what fits one segment: at least one. */
+function takeBatch(waiting: Waiting[]): Waiting[] {
+  let bytes = 0;
+  let count = 0;
+  while (count < waiting.length && count < SEGMENT_RECORDS_MAX) {
+    bytes += encodeBodies([waiting[count]!.draft.body]).length;
+    const segmentBytes = bytes + (count + 1) * RECORD_BYTES_MAX;
+    if (count > 0 && (bytes > SEGMENT_BODY_BYTES_MAX || segmentBytes > FRAME_BYTES_MAX)) break;
+    count++;
+  }
+  return waiting.splice(0, count);
+}

@@ -1,0 +1,315 @@
+/**
+ * From bytes to references: a file is read into buffers, cut into chunks, and every chunk that the store lacks is
+ * compressed, sealed and put. A few chunks are in work at once; their references come out in order.
+ *
+ * Where the new bytes follow the old version, no cutting is needed: as a cut depends on nothing but the chunk's own
+ * bytes, a stretch whose id is that of the old chunk would be cut just there. So the old chunk's length is tried
+ * first, and only where the id differs does the chunker look for itself, until it meets a known chunk again.
+ *
+ * @module
+ */
+
+import {
+  type Bytes,
+  CHUNK_BYTES_MAX,
+  CHUNKS_IN_FLIGHT,
+  equalBytes,
+  READ_BYTES,
+  toHex,
+} from "../base/mod.ts";
+import { ReferenceBuilder, type ReferenceFields, type References } from "../content/mod.ts";
+import type { ByteSource } from "./byte_source.ts";
+import type { VaultContext } from "./context.ts";
+import { putSealed } from "./manifests.ts";
+
+const BUFFER_BYTES = READ_BYTES + CHUNK_BYTES_MAX;
+const BUFFERS_MAX = 3;
+/** A guess is trusted for at most so many chunks behind the last one that was met again. */
+const GUESS_CHUNKS_MAX = 16;
+/** Old chunks that are tried at once. */
+const TRIED_CHUNKS_MAX = 8;
+
+/** What writing a content did. */
+export interface WrittenContent {
+  references: References;
+  size: number;
+  newChunks: number;
+  /** Bytes of the new sealed chunks. */
+  addedBytes: number;
+}
+
+/** Options of {@link writeContent}. */
+export interface WriteContentOptions {
+  /** References of the version before; empty or null if there is none. */
+  previous: References | null;
+  /** Bytes to expect, if known: a small file gets a small buffer. */
+  sizeHint?: number | undefined;
+  signal?: AbortSignal | undefined;
+  /** Called with the bytes done so far. */
+  onBytes?: ((done: number) => void) | undefined;
+}
+
+/** A buffer, and how many chunks still need what is in it. */
+class Buffer {
+  readonly bytes: Bytes;
+  #users = 0;
+  #whenFree: (() => void) | null = null;
+
+  constructor(length: number) {
+    this.bytes = new Uint8Array(length);
+  }
+
+  hold(): void {
+    this.#users++;
+  }
+
+  release(): void {
+    if (--this.#users === 0) this.#whenFree?.();
+  }
+
+  free(): Promise<void> {
+    return this.#users === 0
+      ? Promise.resolve()
+      : new Promise((resolve) => this.#whenFree = resolve);
+  }
+}
+
+/** Stores the bytes of a source and closes it. The chunks are not durable before the store is flushed. */
+export async function writeContent(
+  context: VaultContext,
+  source: ByteSource,
+  options: WriteContentOptions,
+): Promise<WrittenContent> {
+  const writer = new ContentWriter(context, options);
+  try {
+    return await writer.write(source);
+  } finally {
+    await source.close();
+  }
+}
+
+class ContentWriter {
+  readonly #context: VaultContext;
+  readonly #options: WriteContentOptions;
+  readonly #builder = new ReferenceBuilder();
+  /** Chunks in work, oldest first. */
+  readonly #working: Promise<ReferenceFields>[] = [];
+  /** New chunks in work by id, so that a twin waits instead of being sealed again. */
+  readonly #sealing = new Map<string, Promise<ReferenceFields>>();
+  readonly #guess: Guess;
+  #failure: { error: unknown } | null = null;
+  #ordinal = 0;
+  #size = 0;
+  #newChunks = 0;
+  #addedBytes = 0;
+
+  constructor(context: VaultContext, options: WriteContentOptions) {
+    this.#context = context;
+    this.#options = options;
+    this.#guess = new Guess(options.previous);
+  }
+
+  async write(source: ByteSource): Promise<WrittenContent> {
+    const buffers: Buffer[] = [];
+    let turn = 0;
+    let rest: Bytes = new Uint8Array(0);
+    try {
+      for (let ended = false; !ended; turn = (turn + 1) % BUFFERS_MAX) {
+        const buffer = await this.#nextBuffer(buffers, turn);
+        this.#options.signal?.throwIfAborted();
+        const { bytes } = buffer;
+        bytes.set(rest);
+        let end = rest.length;
+        while (end < bytes.length) {
+          const read = await source.read(bytes.subarray(end));
+          if (read === 0) {
+            ended = true;
+            break;
+          }
+          end += read;
+        }
+        rest = await this.#consume(buffer, end, ended);
+      }
+      while (this.#working.length > 0) await this.#collect();
+    } catch (error) {
+      await Promise.allSettled(this.#working);
+      throw error;
+    }
+    return {
+      references: this.#builder.finish(),
+      size: this.#size,
+      newChunks: this.#newChunks,
+      addedBytes: this.#addedBytes,
+    };
+  }
+
+  /** The first buffer is no larger than a small file needs; all others have the usual size. */
+  async #nextBuffer(buffers: Buffer[], turn: number): Promise<Buffer> {
+    const small = (this.#options.sizeHint ?? BUFFER_BYTES) + 1;
+    if (buffers.length === 0 && small < BUFFER_BYTES) return buffers[turn] = new Buffer(small);
+    const buffer = buffers[turn];
+    if (buffer === undefined || buffer.bytes.length < BUFFER_BYTES) {
+      return buffers[turn] = new Buffer(BUFFER_BYTES);
+    }
+    await buffer.free();
+    return buffer;
+  }
+
+  /** Cuts what can be cut of a buffer; returns the rest, which the next buffer has to begin with. */
+  async #consume(buffer: Buffer, end: number, ended: boolean): Promise<Bytes> {
+    let start = 0;
+    while (ended ? start < end : end - start >= CHUNK_BYTES_MAX) {
+      const met = await this.#tryOld(buffer.bytes, { start, end, ended });
+      if (met > 0) {
+        start += met;
+        continue;
+      }
+      const length = this.#context.chunker.cut(buffer.bytes, start, end);
+      await this.#submit(buffer, buffer.bytes.subarray(start, start + length));
+      start += length;
+    }
+    return buffer.bytes.subarray(start, end);
+  }
+
+  /** Takes over old chunks that lie just here; returns how many bytes they make. */
+  async #tryOld(
+    bytes: Bytes,
+    { start, end, ended }: { start: number; end: number; ended: boolean },
+  ): Promise<number> {
+    const tried = this.#guess.run(this.#ordinal, { room: end - start, ended });
+    if (tried.length === 0) return 0;
+    let offset = start;
+    const ids = await Promise.all(tried.map(({ length }) => {
+      offset += length;
+      return this.#context.keys.chunk.id(bytes.subarray(offset - length, offset));
+    }));
+    let taken = 0;
+    for (const [i, old] of tried.entries()) {
+      if (!equalBytes(ids[i]!, old.id) || !await this.#context.store.has(old.address)) {
+        this.#guess.failed(this.#ordinal);
+        break;
+      }
+      await this.#enqueue(Promise.resolve(old));
+      taken += old.length;
+    }
+    return taken;
+  }
+
+  async #submit(buffer: Buffer, chunk: Bytes): Promise<void> {
+    buffer.hold();
+    const ordinal = this.#ordinal;
+    const work = this.#process(chunk, ordinal).finally(() => buffer.release());
+    await this.#enqueue(work);
+  }
+
+  async #enqueue(work: Promise<ReferenceFields>): Promise<void> {
+    work.catch((error) => this.#failure ??= { error });
+    this.#working.push(work);
+    this.#ordinal++;
+    while (this.#working.length >= CHUNKS_IN_FLIGHT) await this.#collect();
+  }
+
+  /** Waits for the oldest chunk in work. */
+  async #collect(): Promise<void> {
+    if (this.#failure !== null) throw this.#failure.error;
+    this.#options.signal?.throwIfAborted();
+    const fields = await this.#working.shift()!;
+    this.#builder.add(fields);
+    this.#size += fields.length;
+    this.#options.onBytes?.(this.#size);
+  }
+
+  async #process(chunk: Bytes, ordinal: number): Promise<ReferenceFields> {
+    const id = await this.#context.keys.chunk.id(chunk);
+    this.#guess.met(ordinal, id);
+    const known = this.#context.store.findLabel(id);
+    if (known !== null) {
+      return { id, address: known.address, length: chunk.length, sealedLength: known.length };
+    }
+    const name = toHex(id);
+    const twin = this.#sealing.get(name);
+    if (twin !== undefined) return await twin;
+    const work = putSealed(this.#context, this.#context.keys.chunk, chunk, id).then((sealed) => {
+      this.#newChunks++;
+      this.#addedBytes += sealed.addedBytes;
+      return sealed.fields;
+    });
+    this.#sealing.set(name, work);
+    try {
+      return await work;
+    } finally {
+      this.#sealing.delete(name);
+    }
+  }
+}
+
+/** Where in the old version the new bytes probably are. */
+class Guess {
+  readonly #old: References | null;
+  #places: Map<number, number> | null = null;
+  /** The new chunk `ordinal` was the old chunk `index`. */
+  #last: { ordinal: number; index: number } | null;
+  #failedAt = -1;
+
+  constructor(old: References | null) {
+    this.#old = old !== null && old.count > 0 ? old : null;
+    this.#last = this.#old === null ? null : { ordinal: -1, index: -1 };
+  }
+
+  /** The old chunks that may come next and fit. The last one was cut by the end of the file, so it counts only there. */
+  run(ordinal: number, { room, ended }: { room: number; ended: boolean }): ReferenceFields[] {
+    const old = this.#old;
+    const last = this.#last;
+    if (old === null || last === null || last.ordinal < this.#failedAt) return [];
+    const tried: ReferenceFields[] = [];
+    if (ordinal - last.ordinal > GUESS_CHUNKS_MAX) return tried;
+    for (
+      let i = last.index + ordinal - last.ordinal;
+      i < old.count && tried.length < TRIED_CHUNKS_MAX;
+      i++
+    ) {
+      const length = old.length(i);
+      if (length > room || (i === old.count - 1 && !(ended && length === room))) break;
+      room -= length;
+      tried.push(old.fields(i));
+    }
+    if (tried.length > 0) {
+      this.#last = {
+        ordinal: ordinal + tried.length - 1,
+        index: last.index + (ordinal - last.ordinal) + tried.length - 1,
+      };
+    }
+    return tried;
+  }
+
+  /** The guess for this chunk was wrong: guess again only behind one that is met after it. */
+  failed(ordinal: number): void {
+    this.#failedAt = ordinal;
+    this.#last = null;
+  }
+
+  /** Notes that a new chunk is an old one, if it is. */
+  met(ordinal: number, id: Bytes): void {
+    if (this.#old === null || ordinal < this.#failedAt || ordinal <= (this.#last?.ordinal ?? -1)) {
+      return;
+    }
+    const index = this.#find(id);
+    if (index !== null) this.#last = { ordinal, index };
+  }
+
+  #find(id: Bytes): number | null {
+    const old = this.#old!;
+    if (this.#places === null) {
+      this.#places = new Map();
+      for (let i = 0; i < old.count; i++) this.#places.set(firstSixBytes(old.id(i)), i);
+    }
+    const index = this.#places.get(firstSixBytes(id));
+    return index !== undefined && equalBytes(old.id(index), id) ? index : null;
+  }
+}
+
+/** Six bytes of an id as a number: enough to find it by, and no string to make. */
+function firstSixBytes(id: Bytes): number {
+  const view = new DataView(id.buffer, id.byteOffset, 6);
+  return view.getUint16(0) * 2 ** 32 + view.getUint32(2);
+}

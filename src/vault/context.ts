@@ -1,0 +1,34 @@
+/**
+ * What every pipeline of the vault works with, put together once when a vault is opened.
+ *
+ * @module
+ */
+
+import type { Bytes, Clock, Ed25519Signer, NodeId, Random } from "../base/mod.ts";
+import type { Chunker } from "../content/mod.ts";
+import type { VaultKeys } from "../seal/mod.ts";
+import type { IndexDatabase, PackStore, VerifiedStore } from "../store/mod.ts";
+import type { Committer } from "./commit.ts";
+import type { RecordIndex } from "./record_index.ts";
+import type { SegmentReader } from "./segments.ts";
+
+/** The parts of an open vault. */
+export interface VaultContext {
+  readonly home: string;
+  readonly keys: VaultKeys;
+  readonly node: Ed25519Signer;
+  readonly nodeId: NodeId;
+  readonly networkId: Bytes;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly database: IndexDatabase;
+  readonly store: PackStore;
+  /** The store, with every address checked. */
+  readonly objects: VerifiedStore;
+  readonly index: RecordIndex;
+  readonly segments: SegmentReader;
+  readonly committer: Committer;
+  readonly chunker: Chunker;
+  /** Segments that were found and can't be read, in words. */
+  readonly problems: string[];
+}

@@ -1,0 +1,278 @@
+/**
+ * Get: a version as a stream of bytes, as a file, as a tree of files. At the destination stands the whole file or nothing.
+ *
+ * @module
+ */
+
+import { basename, dirname, join } from "@std/path";
+import {
+  asVaultError,
+  type Bytes,
+  equalBytes,
+  isVaultError,
+  quoteKey,
+  toHex,
+  VaultError,
+} from "../base/mod.ts";
+import type { References } from "../content/mod.ts";
+import type { ContentBody } from "../log/mod.ts";
+import { readContent } from "./content_reader.ts";
+import type { VaultContext } from "./context.ts";
+import { loadManifest } from "./manifests.ts";
+import type { IndexedVersion } from "./record_index.ts";
+import type { OnProgress, VersionInfo, VersionSelector, WorkOptions } from "./types.ts";
+import {
+  contentOf,
+  describeId,
+  keptVersions,
+  type NamedKey,
+  nameKey,
+  selectContent,
+} from "./versions.ts";
+
+/** A version that is about to be read. */
+export interface OpenedVersion {
+  key: NamedKey;
+  version: IndexedVersion;
+  body: ContentBody;
+  references: References;
+}
+
+/** Finds a version and its references. @throws VaultError `not_found`, `damaged` */
+export async function openVersion(
+  context: VaultContext,
+  keyText: string,
+  select: VersionSelector,
+): Promise<OpenedVersion> {
+  const key = nameKey(context, keyText);
+  const { version, body } = selectContent(context, key, select);
+  const { references } = await loadManifest(context, body.manifest);
+  return { key, version, body, references };
+}
+
+/** A version's bytes, as a stream that reads on only as fast as it is read. */
+export function streamVersion(
+  context: VaultContext,
+  opened: OpenedVersion,
+  options: WorkOptions,
+): ReadableStream<Uint8Array> {
+  const chunks = readContent(context, opened.references, options.signal);
+  let doneBytes = 0;
+  return new ReadableStream({
+    async pull(controller) {
+      try {
+        const { done, value } = await chunks.next();
+        if (done) return controller.close();
+        doneBytes += value.length;
+        options.onProgress?.({ doneBytes, totalBytes: opened.body.size, item: opened.key.name });
+        controller.enqueue(value);
+      } catch (error) {
+        controller.error(nameDamage(opened, error));
+      }
+    },
+    async cancel() {
+      await chunks.return(undefined);
+    },
+  }, { highWaterMark: 0 });
+}
+
+/** Says which version can't be read, and that the others may. */
+function nameDamage({ key, version }: OpenedVersion, error: unknown): unknown {
+  if (!isVaultError(error, "damaged")) return error;
+  return new VaultError(
+    "damaged",
+    `Cannot get version ${version.depth} of ${quoteKey(key.name)}: ${lowerFirst(error.message)}`,
+    { hint: "`govault verify` tells what is damaged; other versions may be whole", cause: error },
+  );
+}
+
+function lowerFirst(text: string): string {
+  return text.charAt(0).toLowerCase() + text.slice(1);
+}
+
+/** Options of {@link getToFile}. */
+export interface GetToFileOptions extends WorkOptions {
+  select?: VersionSelector;
+  /** Replaces a file even if its bytes are not in the vault. */
+  force?: boolean;
+}
+
+/** Fetches a version to a path: a file, a link, or a folder, whichever it is of. */
+export async function getToFile(
+  context: VaultContext,
+  keyText: string,
+  destination: string,
+  options: GetToFileOptions,
+): Promise<{ version: VersionInfo; path: string }> {
+  const opened = await openVersion(context, keyText, options.select ?? { kind: "latest" });
+  await writeEntry(context, opened, destination, options);
+  return { version: describeId(context, opened.key.name, opened.version.id), path: destination };
+}
+
+/** Puts what a version holds at `path`. */
+export async function writeEntry(
+  context: VaultContext,
+  opened: OpenedVersion,
+  path: string,
+  options: { signal?: AbortSignal; onProgress?: OnProgress; force?: boolean },
+): Promise<void> {
+  const { body } = opened;
+  const there = lstat(path);
+  if (body.type === "folder") {
+    if (there === null) await attempt(path, () => Deno.mkdir(path));
+    else if (!there.isDirectory) throw inTheWay(path, "a file is in the way of a folder");
+    await applyMeta(path, body);
+    return;
+  }
+  if (there?.isDirectory) {
+    throw inTheWay(
+      path,
+      "it is a folder",
+      `name a file in it: -o ${join(path, basename(opened.key.name))}`,
+    );
+  }
+  if (there !== null && !options.force && !await isReplaceable(context, opened, path, there)) {
+    throw inTheWay(
+      path,
+      "it exists, and what it holds is not in the vault",
+      "`--force` replaces it; `-o PATH` writes elsewhere; `govault put` stores it first",
+    );
+  }
+  const temporary = join(
+    dirname(path),
+    `.${basename(path).slice(0, 60)}.${toHex(context.random.bytes(6))}.govault`,
+  );
+  try {
+    if (body.type === "link") await attempt(path, () => Deno.symlink(body.target, temporary));
+    else {await writeFile(context, opened, { path, temporary }, {
+        ...options,
+        replaces: there !== null,
+      });}
+    options.signal?.throwIfAborted();
+    await attempt(path, () => Deno.rename(temporary, path));
+  } catch (error) {
+    await Deno.remove(temporary).catch(
+      () => {/* it was never made, or the disk is gone with it */},
+    );
+    throw error;
+  }
+}
+
+async function writeFile(
+  context: VaultContext,
+  opened: OpenedVersion,
+  { path, temporary }: { path: string; temporary: string },
+  options: { signal?: AbortSignal; onProgress?: OnProgress; replaces: boolean },
+): Promise<void> {
+  const file = await attempt(
+    path,
+    () => Deno.open(temporary, { write: true, createNew: true, mode: 0o600 }),
+  );
+  try {
+    let doneBytes = 0;
+    try {
+      for await (const chunk of readContent(context, opened.references, options.signal)) {
+        await attempt(path, () => writeAll(file, chunk));
+        doneBytes += chunk.length;
+        options.onProgress?.({ doneBytes, totalBytes: opened.body.size, item: opened.key.name });
+      }
+    } catch (error) {
+      throw nameDamage(opened, error);
+    }
+    // Where a file is replaced, a power cut must not leave neither the old nor the new.
+    if (options.replaces) await attempt(path, () => file.syncData());
+  } finally {
+    file.close();
+  }
+  await applyMeta(temporary, opened.body);
+}
+
+async function writeAll(file: Deno.FsFile, bytes: Bytes): Promise<void> {
+  for (let done = 0; done < bytes.length;) {
+    done += await file.write(done === 0 ? bytes : bytes.subarray(done));
+  }
+}
+
+/** Sets mode and time. Bits that give rights to whoever runs the file are left out. */
+export async function applyMeta(
+  path: string,
+  { mode, mtime }: { mode: number; mtime: number },
+): Promise<void> {
+  await attempt(path, async () => {
+    if (Deno.build.os !== "windows") await Deno.chmod(path, mode & 0o777);
+    await Deno.utime(path, new Date(mtime), new Date(mtime));
+  });
+}
+
+/** Whether what stands at a path may be replaced: it is a file whose bytes some version of the key holds. */
+async function isReplaceable(
+  context: VaultContext,
+  { key, body }: OpenedVersion,
+  path: string,
+  there: Deno.FileInfo,
+): Promise<boolean> {
+  if (there.isSymlink) return body.type === "link" && await Deno.readLink(path) === body.target;
+  if (!there.isFile) return false;
+  const candidates = context.database.guard(() =>
+    keptVersions(context, key).ordered.filter(({ op, size }) =>
+      op !== "delete" && size === there.size
+    )
+      .map((version) => contentOf(context, key, version).body)
+  );
+  for (const candidate of candidates.reverse()) {
+    if (candidate.type !== "file") continue;
+    const { references } = await loadManifest(context, candidate.manifest);
+    if (await holdsContent(context, path, references)) return true;
+  }
+  return false;
+}
+
+/** Whether a file's bytes are just these chunks. */
+async function holdsContent(
+  context: VaultContext,
+  path: string,
+  references: References,
+): Promise<boolean> {
+  const file = await attempt(path, () => Deno.open(path));
+  try {
+    for (let i = 0; i < references.count; i++) {
+      const chunk = new Uint8Array(references.length(i));
+      for (let filled = 0; filled < chunk.length;) {
+        const read = await file.read(chunk.subarray(filled));
+        if (read === null) return false;
+        filled += read;
+      }
+      if (!equalBytes(await context.keys.chunk.id(chunk), references.id(i))) return false;
+    }
+    return await file.read(new Uint8Array(1)) === null;
+  } finally {
+    file.close();
+  }
+}
+
+/** What stands at a path itself, links not followed; null if nothing. */
+export function lstat(path: string): Deno.FileInfo | null {
+  try {
+    return Deno.lstatSync(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return null;
+    throw asVaultError(error, `Cannot write ${path}`);
+  }
+}
+
+function inTheWay(path: string, state: string, hint?: string): VaultError {
+  return new VaultError("exists", `Cannot write ${path}: ${state}`, hint ? { hint } : {});
+}
+
+async function attempt<T>(path: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    const wrapped = asVaultError(error, `Cannot write ${path}`);
+    if (wrapped.code !== "not_found") throw wrapped;
+    throw new VaultError("failed", `Cannot write ${path}: its folder does not exist`, {
+      hint: `make it first: mkdir -p ${dirname(path)}`,
+      cause: error,
+    });
+  }
+}

@@ -1,0 +1,188 @@
+/**
+ * The home: one folder that holds everything of a vault on one machine (docs/format.md §8), made once and then opened.
+ *
+ * @module
+ */
+
+import { join } from "@std/path";
+import {
+  asVaultError,
+  type Bytes,
+  denoDisk,
+  type Disk,
+  Ed25519Signer,
+  encodeUtf8,
+  type Random,
+  readSmallFile,
+  sha256,
+  VaultError,
+  writeFileDurably,
+} from "../base/mod.ts";
+import {
+  decodeKeyFile,
+  encodeKeyFile,
+  isProtected,
+  type KeyKind,
+  SECRET_BYTES,
+} from "../seal/mod.ts";
+
+const KEY_FILE_BYTES_MAX = 4096;
+
+/** Where things lie in a home. */
+export interface HomePaths {
+  home: string;
+  config: string;
+  keys: string;
+  packs: string;
+  index: string;
+  lock: string;
+}
+
+/** The paths of a home. */
+export function homePaths(home: string): HomePaths {
+  return {
+    home,
+    config: join(home, "config.json"),
+    keys: join(home, "keys"),
+    packs: join(home, "packs"),
+    index: join(home, "vault.db"),
+    lock: join(home, "lock"),
+  };
+}
+
+function keyPath(home: string, kind: KeyKind): string {
+  return join(homePaths(home).keys, `${kind}.key`);
+}
+
+/** The folder for a vault when none is named: the platform's place for a program's data. */
+export function defaultHome(): string {
+  const variable = (name: string) => Deno.env.get(name) || undefined;
+  const user = variable("HOME") ?? variable("USERPROFILE");
+  const under = (base: string | undefined, ...rest: string[]) => {
+    if (base !== undefined) return join(base, ...rest);
+    throw new VaultError("usage", "Cannot find a place for the vault: HOME is not set", {
+      hint: "name a folder with --home or GOVAULT_HOME",
+    });
+  };
+  switch (Deno.build.os) {
+    case "darwin":
+      return under(user, "Library", "Application Support", "govault");
+    case "windows":
+      return under(variable("LOCALAPPDATA") ?? user, "govault");
+    default:
+      return under(variable("XDG_DATA_HOME") ?? (user && join(user, ".local", "share")), "govault");
+  }
+}
+
+/** Whether a vault has been made in this home. */
+export function hasVault(home: string, disk: Disk = denoDisk): boolean {
+  return disk.stat(keyPath(home, "vault")) !== null;
+}
+
+/** What a home's key files hold. */
+export interface HomeSecrets {
+  /** 32 bytes: everything of the vault derives from it. */
+  masterKey: Bytes;
+  node: Ed25519Signer;
+  /** 32 bytes that admit to the network. */
+  networkSecret: Bytes;
+}
+
+/** Public name of a network: tells networks apart without telling the secret. */
+export function networkId(networkSecret: Bytes): Bytes {
+  return sha256(encodeUtf8("govault network 1"), networkSecret);
+}
+
+/**
+ * Makes the folders and key files of a home. The vault's key is written last: a home is made when that is there.
+ *
+ * @throws VaultError `exists` if there is a vault already
+ */
+export async function makeHome(
+  home: string,
+  options: { masterKey: Bytes; passphrase?: string; random: Random; disk?: Disk },
+): Promise<void> {
+  const disk = options.disk ?? denoDisk;
+  if (hasVault(home, disk)) {
+    throw new VaultError("exists", `Cannot make a vault in ${home}: there is one already`);
+  }
+  const paths = homePaths(home);
+  try {
+    for (const folder of [paths.home, paths.keys, paths.packs]) disk.makeFolder(folder);
+    const config = { format: 1 };
+    await writeFileDurably(disk, paths.config, encodeUtf8(JSON.stringify(config) + "\n"));
+    for (const kind of ["node", "network"] as const) {
+      if (disk.stat(keyPath(home, kind)) !== null) continue;
+      await writeKey(home, { kind, secret: options.random.bytes(SECRET_BYTES) }, options);
+    }
+    const { masterKey: secret, passphrase } = options;
+    await writeKey(home, {
+      kind: "vault",
+      secret,
+      ...(passphrase !== undefined ? { passphrase } : {}),
+    }, options);
+  } catch (error) {
+    throw asVaultError(error, `Cannot make a vault in ${home}`);
+  }
+}
+
+/** Writes one key file in the place of the old one. */
+export async function writeKey(
+  home: string,
+  input: { kind: KeyKind; secret: Bytes; passphrase?: string },
+  options: { random: Random; disk?: Disk },
+): Promise<void> {
+  const text = await encodeKeyFile(input, options.random);
+  await writeFileDurably(options.disk ?? denoDisk, keyPath(home, input.kind), encodeUtf8(text));
+}
+
+function readKeyFile(home: string, kind: KeyKind, disk: Disk): string {
+  const path = keyPath(home, kind);
+  try {
+    return new TextDecoder().decode(readSmallFile(disk, path, KEY_FILE_BYTES_MAX));
+  } catch (error) {
+    throw asVaultError(error, `Cannot read ${path}`);
+  }
+}
+
+/** Whether the vault's key asks for a passphrase. */
+export function isHomeProtected(home: string, disk: Disk = denoDisk): boolean {
+  return isProtected(readKeyFile(home, "vault", disk));
+}
+
+/** The master key alone. @throws VaultError `denied` on a wrong passphrase, `damaged` on a bad file */
+export function readMasterKey(
+  home: string,
+  passphrase: () => string | Promise<string>,
+  disk: Disk = denoDisk,
+): Promise<Bytes> {
+  return decodeKeyFile(readKeyFile(home, "vault", disk), { kind: "vault", passphrase });
+}
+
+/**
+ * All secrets of a home.
+ *
+ * @throws VaultError `not_found` if there is no vault, `denied` on a wrong passphrase, `damaged` on a bad file
+ */
+export async function readSecrets(
+  home: string,
+  passphrase: () => string | Promise<string>,
+  disk: Disk = denoDisk,
+): Promise<HomeSecrets> {
+  if (!hasVault(home, disk)) {
+    throw new VaultError("not_found", `Cannot open a vault in ${home}: there is none`, {
+      hint: "make one with `govault init`, or name its folder with --home",
+    });
+  }
+  const unprotected = () => {
+    throw new VaultError("damaged", "Cannot read the node's key: it is sealed");
+  };
+  const masterKey = await readMasterKey(home, passphrase, disk);
+  const read = (kind: KeyKind) =>
+    decodeKeyFile(readKeyFile(home, kind, disk), { kind, passphrase: unprotected });
+  return {
+    masterKey,
+    node: new Ed25519Signer(await read("node")),
+    networkSecret: await read("network"),
+  };
+}

@@ -1,0 +1,262 @@
+/**
+ * Prune and purge: dropping versions by a record that the vault signs, then giving their space back.
+ *
+ * @module
+ */
+
+import {
+  equalBytes,
+  isVaultError,
+  ORPHAN_GRACE_MS,
+  type RecordId,
+  REPACK_DEAD_SHARE,
+  sha256,
+  toHex,
+} from "../base/mod.ts";
+import {
+  type CarriedList,
+  clockMs,
+  encodePruneList,
+  foldHistory,
+  latestAt,
+  NO_ENTRIES,
+  type PackedEntries,
+  packEntries,
+  splitPruneList,
+} from "../log/mod.ts";
+import { collect, type FrameRow } from "../store/mod.ts";
+import type { VaultContext } from "./context.ts";
+import { entriesOf, idSet, inventoryOfVersion, markLive, type PlannedPrune } from "./garbage.ts";
+import { loadManifest, needsOf } from "./manifests.ts";
+import { deleteKey } from "./put.ts";
+import type { IndexedVersion } from "./record_index.ts";
+import { isEmptyRetention, keptByRetention } from "./retention.ts";
+import { listTags } from "./tags.ts";
+import type { PruneResult, Retention, VersionInfo, WorkOptions } from "./types.ts";
+import { describeId, nameKey, nameOf } from "./versions.ts";
+
+/** Versions that go, and what those that stay behind them need. */
+interface Plan {
+  versions: number;
+  dropped: IndexedVersion[];
+  carried: CarriedList[];
+}
+
+/** Applies retention to every key, then collects garbage. Without any rule only garbage goes. */
+export async function prune(
+  context: VaultContext,
+  retention: Retention,
+  options: WorkOptions & { dryRun?: boolean },
+): Promise<PruneResult> {
+  const dryRun = options.dryRun ?? false;
+  const plan = await planPrune(context, chooseDropped(context, retention));
+  const dropped = context.database.guard(() =>
+    plan.dropped.map((version) => ({
+      key: nameOf(context, version.keyTag, version)!,
+      version: version.depth,
+      id: version.id,
+      time: clockMs(version.clock),
+      size: version.size,
+    }))
+  ).sort((a, b) => a.time - b.time);
+  options.signal?.throwIfAborted();
+  if (!dryRun) await commitPrune(context, plan);
+  const planned: PlannedPrune = {
+    dropped: idSet(plan.dropped.map(({ id }) => id)),
+    carried: new Map(plan.carried.map(({ version, entries }) => [toHex(version), entries])),
+  };
+  const collected = await collectGarbage(context, { ...options, dryRun, planned });
+  return {
+    dryRun,
+    versions: plan.versions,
+    keptVersions: plan.versions - dropped.length,
+    droppedVersions: dropped.length,
+    removedChunks: collected.removedObjects,
+    freedBytes: collected.freedBytes,
+    dropped,
+  };
+}
+
+/** What no rule, no tag and no head keeps. */
+function chooseDropped(
+  context: VaultContext,
+  retention: Retention,
+): { all: IndexedVersion[]; dropped: IndexedVersion[] } {
+  return context.database.guard(() => {
+    const all = context.index.allVersions();
+    if (isEmptyRetention(retention)) return { all, dropped: [] };
+    const moments = listTags(context).map(({ time }) => time);
+    const now = context.clock.now();
+    const byKey = Map.groupBy(all, ({ keyTag }) => toHex(keyTag));
+    const dropped: IndexedVersion[] = [];
+    for (const versions of byKey.values()) {
+      const { ordered, heads } = foldHistory(versions);
+      const dated = ordered.map((version) => ({ version, time: clockMs(version.clock) }));
+      const kept = new Set(
+        Array.from(keptByRetention(dated, retention, now), ({ version }) => version),
+      );
+      for (const head of heads) kept.add(head);
+      for (const moment of moments) {
+        const tagged = latestAt(ordered, moment);
+        if (tagged !== null) kept.add(tagged);
+      }
+      dropped.push(...ordered.filter((version) => !kept.has(version)));
+    }
+    return { all, dropped };
+  });
+}
+
+/**
+ * Works out what versions that stay would lose with those that go. A version whose needs can't be read keeps its
+ * ancestors.
+ */
+async function planPrune(
+  context: VaultContext,
+  { all, dropped }: { all: IndexedVersion[]; dropped: IndexedVersion[] },
+): Promise<Plan> {
+  const going = new Map(dropped.map((version) => [toHex(version.id), version]));
+  const carried: CarriedList[] = [];
+  for (const version of all) {
+    const base = version.parents[0];
+    if (
+      version.dropped || going.has(toHex(version.id)) || base === undefined ||
+      !going.has(toHex(base))
+    ) continue;
+    try {
+      carried.push({ version: version.id, entries: await inheritedBy(context, version) });
+    } catch (error) {
+      if (!isVaultError(error, "damaged")) throw error;
+      keepAncestors(going, version, all);
+    }
+  }
+  const versions = all.filter((version) => !version.dropped).length;
+  return {
+    versions,
+    dropped: [...going.values()],
+    carried: carried.filter((list) => needed(list, going, all)),
+  };
+}
+
+function keepAncestors(
+  going: Map<string, IndexedVersion>,
+  version: IndexedVersion,
+  all: readonly IndexedVersion[],
+): void {
+  const byId = new Map(all.map((each) => [toHex(each.id), each]));
+  for (let base = version.parents[0]; base !== undefined;) {
+    going.delete(toHex(base));
+    base = byId.get(toHex(base))?.parents[0];
+  }
+}
+
+/** Whether the version of a list still stays while its first parent goes. */
+function needed(
+  list: CarriedList,
+  going: ReadonlyMap<string, IndexedVersion>,
+  all: readonly IndexedVersion[],
+): boolean {
+  const version = all.find(({ id }) => equalBytes(id, list.version))!;
+  return going.has(toHex(version.parents[0]!));
+}
+
+/** What a version needs beyond its own inventory. */
+async function inheritedBy(context: VaultContext, version: IndexedVersion): Promise<PackedEntries> {
+  const { body, own } = context.database.guard(() => ({
+    body: context.segments.versionBody(version),
+    own: entriesOf(context, inventoryOfVersion(context, version)),
+  }));
+  if (body.kind === "delete") return NO_ENTRIES;
+  const needs = needsOf(await loadManifest(context, body.manifest));
+  const stated = new Set(
+    own.flatMap((entries) => Array.from(entries, ({ address }) => toHex(address))),
+  );
+  return packEntries(Array.from(needs).filter(({ address }) => !stated.has(toHex(address))));
+}
+
+/** Makes a prune durable: its lists, then its record. */
+async function commitPrune(context: VaultContext, { dropped, carried }: Plan): Promise<void> {
+  if (dropped.length === 0) return;
+  const lists = splitPruneList({ dropped: dropped.map(({ id }) => id), carried }).map((list) => {
+    const bytes = encodePruneList(list);
+    return { address: sha256(bytes), bytes };
+  });
+  for (const { address, bytes } of lists) {
+    await context.store.put({ kind: "public", address, pieces: [bytes] });
+  }
+  const addresses = lists.map(({ address }) => address);
+  await context.committer.commit({
+    record: (clock) => ({ kind: "prune", clock, lists: addresses }),
+    body: { kind: "prune" },
+  });
+}
+
+/** Deletes a key, forgets all its versions and rewrites the packs that hold what only they needed. */
+export async function purge(
+  context: VaultContext,
+  keyText: string,
+  options: WorkOptions,
+): Promise<{ version: VersionInfo; freedBytes: number }> {
+  const key = nameKey(context, keyText);
+  const deleted = context.database.guard(() => context.index.key(key.tag)?.deleted ?? false);
+  let tombstone: RecordId | null = null;
+  let version: VersionInfo | null = null;
+  if (!deleted) {
+    version = await deleteKey(context, keyText);
+    tombstone = version.id;
+  }
+  const { all, dropped, keep } = context.database.guard(() => {
+    const versions = context.index.versionsOf(key.tag);
+    const { ordered, latest } = foldHistory(versions);
+    const keep = tombstone ?? latest?.id ?? null;
+    return {
+      all: versions,
+      dropped: ordered.filter(({ id }) => keep === null || !equalBytes(id, keep)),
+      keep,
+    };
+  });
+  version ??= keep === null
+    ? await deleteKey(context, keyText)
+    : describeId(context, key.name, keep);
+  const plan = await planPrune(context, { all, dropped });
+  const before = context.database.guard(() => markLive(context));
+  await commitPrune(context, plan);
+  // Only what this purge let go: other garbage waits for a prune.
+  const { freedBytes } = await collectGarbage(context, {
+    ...options,
+    dryRun: false,
+    onlyIfLive: before.isLive,
+  });
+  return { version, freedBytes };
+}
+
+interface CollectGarbageOptions extends WorkOptions {
+  dryRun: boolean;
+  planned?: PlannedPrune;
+  /** Rewrite just the packs with a dead object that was live by this; and then all of them, however few bytes it is. */
+  onlyIfLive?: (frame: FrameRow) => boolean;
+}
+
+async function collectGarbage(
+  context: VaultContext,
+  options: CollectGarbageOptions,
+): Promise<{ removedObjects: number; freedBytes: number }> {
+  await context.committer.settle();
+  await context.store.flush();
+  const marked = context.database.guard(() =>
+    markLive(context, options.dryRun ? options.planned : undefined)
+  );
+  const now = context.clock.now();
+  const isYoung = (pack: number) =>
+    now - (context.store.packs.stat(pack)?.mtime ?? now) < ORPHAN_GRACE_MS;
+  const result = await collect(context.store, {
+    // What no record ever named may belong to a put that was interrupted and will be tried again.
+    isLive: (frame) => marked.isLive(frame) || (!marked.isReleased(frame) && isYoung(frame.pack)),
+    deadShareMin: options.onlyIfLive ? 0 : REPACK_DEAD_SHARE,
+    ...(options.onlyIfLive ? { onlyWith: options.onlyIfLive } : {}),
+    dryRun: options.dryRun,
+    ...(options.signal ? { signal: options.signal } : {}),
+    onPack: ({ packs, of }) =>
+      options.onProgress?.({ doneBytes: packs, totalBytes: of, item: "packs" }),
+  });
+  return result;
+}

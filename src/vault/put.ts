@@ -1,0 +1,248 @@
+/**
+ * Put, delete and restore: everything that gives a key a new version.
+ *
+ * @module
+ */
+
+import {
+  compareBytes,
+  isVaultError,
+  quoteKey,
+  type RecordId,
+  toHex,
+  VaultError,
+} from "../base/mod.ts";
+import { References } from "../content/mod.ts";
+import {
+  type ContentBody,
+  type InventoryEntry,
+  makeInventory,
+  type ManifestPlace,
+  NO_ENTRIES,
+  type PackedEntries,
+  packEntries,
+  type VersionBody,
+  type VersionKind,
+} from "../log/mod.ts";
+import type { ByteSource } from "./byte_source.ts";
+import { writeContent } from "./content_writer.ts";
+import type { VaultContext } from "./context.ts";
+import { type LoadedManifest, loadManifest, needsOf, storeManifest } from "./manifests.ts";
+import type { IndexedVersion } from "./record_index.ts";
+import type { FileMeta, PutOptions, PutResult, VersionInfo, VersionSelector } from "./types.ts";
+import { describeId, latestVersion, type NamedKey, nameKey, selectContent } from "./versions.ts";
+
+/** What a new version of a key follows. */
+interface Before {
+  latest: IndexedVersion | null;
+  /** The heads, the latest first. */
+  parents: RecordId[];
+  /** The latest version's body; null if there is none, it is a delete, or its record is damaged. */
+  body: ContentBody | null;
+  /** Its manifest; null where it can't be had. What is new is then stated in full. */
+  manifest: LoadedManifest | null;
+}
+
+/** Puts to one key go one after the other, so that each sees the one before. */
+const busyKeys = new WeakMap<VaultContext, Map<string, Promise<unknown>>>();
+
+async function alone<T>(context: VaultContext, key: NamedKey, work: () => Promise<T>): Promise<T> {
+  let busy = busyKeys.get(context);
+  if (busy === undefined) busyKeys.set(context, busy = new Map());
+  const name = toHex(key.tag);
+  const mine = (busy.get(name) ?? Promise.resolve()).then(work, work);
+  busy.set(name, mine);
+  try {
+    return await mine;
+  } finally {
+    if (busy.get(name) === mine) busy.delete(name);
+  }
+}
+
+async function lookBefore(context: VaultContext, key: NamedKey): Promise<Before> {
+  const found = context.database.guard(() => {
+    const heads = latestVersion(context, key);
+    if (heads === null) return null;
+    return { ...heads, body: damagedAsNull(() => context.segments.versionBody(heads.latest)) };
+  });
+  if (found === null) return { latest: null, parents: [], body: null, manifest: null };
+  const { latest, heads } = found;
+  const others = heads.filter((id) => toHex(id) !== toHex(latest.id));
+  const parents = [latest.id, ...others.sort((a, b) => toHex(a) < toHex(b) ? -1 : 1)];
+  const body = found.body === null || found.body.kind === "delete" ? null : found.body;
+  let manifest: LoadedManifest | null = null;
+  if (body !== null) {
+    try {
+      manifest = await loadManifest(context, body.manifest);
+    } catch (error) {
+      if (!isVaultError(error, "damaged")) throw error;
+    }
+  }
+  return { latest, parents, body, manifest };
+}
+
+function damagedAsNull(read: () => VersionBody): VersionBody | null {
+  try {
+    return read();
+  } catch (error) {
+    if (isVaultError(error, "damaged")) return null;
+    throw error;
+  }
+}
+
+/** Entries of `all` that are not in `some`. */
+function without(all: PackedEntries, some: PackedEntries): PackedEntries {
+  if (some.count === 0) return all;
+  return packEntries(function* (): Generator<InventoryEntry> {
+    let j = 0;
+    for (let i = 0; i < all.count; i++) {
+      const address = all.address(i);
+      let order = 1;
+      while (j < some.count && (order = compareBytes(some.address(j), address)) < 0) j++;
+      if (j === some.count || order !== 0) yield { address, length: all.length(i) };
+    }
+  }());
+}
+
+/** Makes a version durable and gives its id. */
+async function commitVersion(
+  context: VaultContext,
+  key: NamedKey,
+  version: { kind: VersionKind; before: Before; needs: PackedEntries; body: VersionBody },
+): Promise<RecordId> {
+  const { kind, before, needs, body } = version;
+  const inherited = before.manifest === null ? NO_ENTRIES : needsOf(before.manifest);
+  const { inventory, objects } = makeInventory(without(needs, inherited));
+  for (const { address, bytes } of objects) {
+    await context.store.put({ kind: "public", address, pieces: [bytes] });
+  }
+  const { parents, latest } = before;
+  const depth = latest === null ? 1 : latest.depth + 1;
+  const { id } = await context.committer.commit({
+    record: (clock) => ({ kind, clock, keyTag: key.tag, depth, parents, inventory }),
+    body,
+  });
+  return id;
+}
+
+/** Stores the bytes of a source as the newest version of a key. Closes the source. */
+export async function putContent(
+  context: VaultContext,
+  keyText: string,
+  source: ByteSource,
+  options: PutOptions,
+): Promise<PutResult> {
+  let key: NamedKey;
+  try {
+    key = nameKey(context, keyText);
+  } catch (error) {
+    await source.close();
+    throw error;
+  }
+  return await alone(context, key, () => putAlone(context, key, source, options));
+}
+
+async function putAlone(
+  context: VaultContext,
+  key: NamedKey,
+  source: ByteSource,
+  options: PutOptions,
+): Promise<PutResult> {
+  const { signal, sizeHint, onProgress } = options;
+  const before = await lookBefore(context, key);
+  const written = await writeContent(context, source, {
+    previous: before.manifest?.references ?? null,
+    sizeHint,
+    signal,
+    onBytes: onProgress &&
+      ((doneBytes) => onProgress({ doneBytes, totalBytes: sizeHint, item: key.name })),
+  });
+  const meta: FileMeta = {
+    type: "file",
+    mode: 0o644,
+    mtime: context.clock.now(),
+    target: "",
+    ...options.meta,
+  };
+  const { references, size, newChunks } = written;
+  const result = { key: key.name, size, chunks: references.count, copies: 1, type: meta.type };
+  if (isUnchanged(before, references, options.meta ?? {})) {
+    const { id, depth: version } = before.latest!;
+    return { ...result, version, id, newChunks: 0, addedBytes: 0, unchanged: true };
+  }
+  signal?.throwIfAborted();
+  const manifest = await storeManifest(context, references, before.manifest);
+  const addedBytes = written.addedBytes + manifest.addedBytes;
+  const body: ContentBody = {
+    kind: "put",
+    key: key.name,
+    ...meta,
+    size,
+    addedBytes,
+    chunks: references.count,
+    manifest: manifest.place,
+  };
+  const needs = needsOf({ references, objects: manifest.objects });
+  const id = await commitVersion(context, key, { kind: "put", before, needs, body });
+  const version = (before.latest?.depth ?? 0) + 1;
+  return { ...result, version, id, newChunks, addedBytes, unchanged: false };
+}
+
+/** Whether the newest version says the same already: the same bytes, and all metadata that the caller gave. */
+function isUnchanged(before: Before, references: References, meta: Partial<FileMeta>): boolean {
+  const { body, manifest, parents } = before;
+  if (body === null || manifest === null || parents.length > 1) return false;
+  if (!sameBytes(manifest.references, references)) return false;
+  return (Object.keys(meta) as (keyof FileMeta)[]).every((name) => meta[name] === body[name]);
+}
+
+function sameBytes(a: References, b: References): boolean {
+  return a.count === b.count && compareBytes(a.bytes, b.bytes) === 0;
+}
+
+/** Makes a tombstone the newest version of a key. @throws VaultError `not_found` if there is nothing to delete */
+export function deleteKey(context: VaultContext, keyText: string): Promise<VersionInfo> {
+  const key = nameKey(context, keyText);
+  return alone(context, key, async () => {
+    const before = await lookBefore(context, key);
+    if (before.latest === null || (before.latest.op === "delete" && before.parents.length === 1)) {
+      const state = before.latest === null ? "there is no such key" : "it is deleted already";
+      throw new VaultError("not_found", `Cannot delete ${quoteKey(key.name)}: ${state}`);
+    }
+    const body: VersionBody = { kind: "delete", key: key.name };
+    const id = await commitVersion(context, key, {
+      kind: "delete",
+      before,
+      needs: NO_ENTRIES,
+      body,
+    });
+    return describeId(context, key.name, id);
+  });
+}
+
+/** Makes an old version the newest. One that is the newest already is left as it is. */
+export function restoreVersion(
+  context: VaultContext,
+  keyText: string,
+  select: VersionSelector,
+): Promise<VersionInfo> {
+  const key = nameKey(context, keyText);
+  return alone(context, key, async () => {
+    const { version, body } = selectContent(context, key, select);
+    const before = await lookBefore(context, key);
+    if (before.parents.length === 1 && toHex(before.parents[0]!) === toHex(version.id)) {
+      return describeId(context, key.name, version.id);
+    }
+    const manifest = await loadManifest(context, body.manifest);
+    const place: ManifestPlace = body.manifest;
+    const restored: ContentBody = { ...body, kind: "restore", addedBytes: 0, manifest: place };
+    const needs = needsOf(manifest);
+    const id = await commitVersion(context, key, {
+      kind: "restore",
+      before,
+      needs,
+      body: restored,
+    });
+    return describeId(context, key.name, id);
+  });
+}

@@ -1,0 +1,272 @@
+/**
+ * Storing what lies on the disk: a file, a link, or a folder with all that is in it. Several small files are in work at
+ * once, so that their records share segments and syncs; outcomes come in the order of the walk.
+ *
+ * @module
+ */
+
+import { basename, join, resolve } from "@std/path";
+import { asVaultError, parseKey, quoteKey, VaultError } from "../base/mod.ts";
+import { type ByteSource, sourceOf, sourceOfFile } from "./byte_source.ts";
+import type { VaultContext } from "./context.ts";
+import { putContent } from "./put.ts";
+import type { EntryType, FileMeta, OnProgress, PutResult, WorkOptions } from "./types.ts";
+
+/** Options of {@link putPath}. */
+export interface PutPathOptions extends WorkOptions {
+  /** The key; the path's last name if not given. Of a folder: what its files' keys begin with. */
+  key?: string;
+  /** Whether a folder may be stored, with all that is in it. */
+  recursive?: boolean;
+}
+
+/** What became of one entry. */
+export type PutOutcome = { path: string; result: PutResult } | { path: string; error: VaultError };
+
+interface Entry {
+  path: string;
+  key: string;
+  info: Deno.FileInfo;
+  type: EntryType;
+}
+
+/** Entries in work at once. */
+const ENTRIES_MAX = 256;
+/** Bytes that entries in work may hold in buffers. */
+const WORKING_BYTES_MAX = 24 * 1024 * 1024;
+/** What a large file holds: its buffers and the chunks in work. */
+const LARGE_FILE_BYTES = 20 * 1024 * 1024;
+const ENTRY_BYTES = 32 * 1024;
+
+/**
+ * Stores a path. One entry that can't be stored is an outcome and does not end the rest; an interruption does.
+ *
+ * @throws VaultError `interrupted`, `no_space`, and whatever else stops the vault as a whole
+ */
+export async function* putPath(
+  context: VaultContext,
+  path: string,
+  options: PutPathOptions,
+): AsyncGenerator<PutOutcome> {
+  const working: { work: Promise<PutOutcome>; bytes: number }[] = [];
+  let bytes = 0;
+  const progress = new TreeProgress(options.onProgress);
+  const keys = new Map<string, string>();
+  try {
+    for (const found of walk(context, path, options)) {
+      options.signal?.throwIfAborted();
+      let work: Promise<PutOutcome>;
+      let weight = ENTRY_BYTES;
+      if ("error" in found) work = Promise.resolve(found);
+      else {
+        weight += Math.min(found.info.size, LARGE_FILE_BYTES);
+        while (
+          working.length > 0 &&
+          (working.length >= ENTRIES_MAX || bytes + weight > WORKING_BYTES_MAX)
+        ) {
+          const first = working.shift()!;
+          bytes -= first.bytes;
+          yield await first.work;
+        }
+        work = checkTwin(keys, found) ??
+          putEntry(context, found, { ...options, onProgress: progress.of(found) });
+        work.catch(() => {/* thrown below, in its turn */});
+      }
+      working.push({ work, bytes: weight });
+      bytes += weight;
+    }
+    for (let first = working.shift(); first !== undefined; first = working.shift()) {
+      yield await first.work;
+    }
+  } finally {
+    await Promise.allSettled(working.map(({ work }) => work));
+  }
+}
+
+/** Two names that differ only in their Unicode form are one key: the second must not hide the first. */
+function checkTwin(keys: Map<string, string>, entry: Entry): Promise<PutOutcome> | null {
+  const name = entry.key.normalize("NFC");
+  const twin = keys.get(name);
+  keys.set(name, entry.path);
+  if (twin === undefined) return null;
+  return Promise.resolve({
+    path: entry.path,
+    error: new VaultError(
+      "bad_key",
+      `Cannot store ${quoteKey(entry.path)}: ${quoteKey(twin)} has the same key, ${quoteKey(name)}`,
+      { hint: "rename one of them; the names differ only in their Unicode form" },
+    ),
+  });
+}
+
+/** Sums up what the entries in work report. */
+class TreeProgress {
+  readonly #onProgress: OnProgress | undefined;
+  #done = 0;
+
+  constructor(onProgress: OnProgress | undefined) {
+    this.#onProgress = onProgress;
+  }
+
+  of(entry: Entry): OnProgress {
+    let seen = 0;
+    return ({ doneBytes }) => {
+      this.#done += doneBytes - seen;
+      seen = doneBytes;
+      this.#onProgress?.({ doneBytes: this.#done, totalBytes: undefined, item: entry.key });
+    };
+  }
+}
+
+function* walk(
+  context: VaultContext,
+  path: string,
+  { key, recursive }: PutPathOptions,
+): Generator<Entry | { path: string; error: VaultError }> {
+  const root = resolve(path);
+  const info = tryLocal(root, () => Deno.statSync(root)); // a link that is named is followed
+  if (info instanceof VaultError) return yield { path, error: info };
+  if (info.isDirectory && !recursive) {
+    const error = new VaultError("usage", `Cannot store ${quoteKey(path)}: it is a folder`, {
+      hint: "store it with all that is in it: --recursive (-r)",
+    });
+    return yield { path, error };
+  }
+  if (key === undefined && basename(root) === "") {
+    const error = new VaultError("usage", `Cannot store ${quoteKey(path)}: it has no name`, {
+      hint: "give it one with --key",
+    });
+    return yield { path, error };
+  }
+  const name = (key ?? basename(root)).replace(/(.)\/+$/, "$1");
+  if (!info.isDirectory) return yield { path, key: name, info, type: "file" };
+  yield* walkFolder(resolve(context.home), { path: root, key: name, info, type: "folder" });
+}
+
+/** A folder, then what is in it, by name. The vault's own home is left out. */
+function* walkFolder(
+  home: string,
+  folder: Entry,
+): Generator<Entry | { path: string; error: VaultError }> {
+  if (folder.path === home) return;
+  const names = tryLocal(
+    folder.path,
+    () => Array.from(Deno.readDirSync(folder.path), ({ name }) => name),
+  );
+  if (names instanceof VaultError) return yield { path: folder.path, error: names };
+  yield folder;
+  for (const name of names.sort()) {
+    const path = join(folder.path, name);
+    const info = tryLocal(path, () => Deno.lstatSync(path));
+    if (info instanceof VaultError) {
+      yield { path, error: info };
+      continue;
+    }
+    const entry = { path, key: `${folder.key}/${name}`, info };
+    if (info.isDirectory) yield* walkFolder(home, { ...entry, type: "folder" });
+    else if (info.isSymlink) yield { ...entry, type: "link" };
+    else if (info.isFile) yield { ...entry, type: "file" };
+    else {
+      const error = new VaultError(
+        "failed",
+        `Cannot store ${quoteKey(path)}: it is neither file, folder nor link`,
+      );
+      yield { path, error };
+    }
+  }
+}
+
+/** What `work` gives, or the reason why a local file can't be had. */
+function tryLocal<T>(path: string, work: () => T): T | VaultError {
+  try {
+    return work();
+  } catch (error) {
+    return localError(error, path);
+  }
+}
+
+/** A local file that is not there is no missing key: exit code 3 is for the vault. */
+function localError(error: unknown, path: string): VaultError {
+  const wrapped = asVaultError(error, `Cannot read ${quoteKey(path)}`);
+  if (wrapped.code !== "not_found") return wrapped;
+  return new VaultError("failed", wrapped.message, { cause: error });
+}
+
+/** Errors of one entry; all others end the whole work. */
+const ENTRY_ERRORS = new Set(["failed", "bad_key", "denied", "changed", "usage"]);
+
+async function putEntry(
+  context: VaultContext,
+  entry: Entry,
+  options: { signal?: AbortSignal; onProgress?: OnProgress },
+): Promise<PutOutcome> {
+  const { path, info } = entry;
+  try {
+    parseKey(entry.key);
+    return { path, result: await putOne(context, entry, options) };
+  } catch (error) {
+    if (options.signal?.aborted) {
+      throw asVaultError(options.signal.reason, `Cannot store ${quoteKey(path)}`);
+    }
+    const wrapped = localError(error, path);
+    const ofStore = /^Cannot write/.test(wrapped.message);
+    if (ofStore || !ENTRY_ERRORS.has(wrapped.code) || info === null) throw wrapped;
+    return { path, error: wrapped };
+  }
+}
+
+async function putOne(
+  context: VaultContext,
+  entry: Entry,
+  options: { signal?: AbortSignal; onProgress?: OnProgress },
+): Promise<PutResult> {
+  const { path, key, info, type } = entry;
+  const meta: FileMeta = {
+    type,
+    mode: (info.mode ?? 0o644) & 0o7777,
+    mtime: info.mtime?.getTime() ?? 0,
+    target: type === "link" ? await Deno.readLink(path) : "",
+  };
+  if (type !== "file") {
+    return await putContent(context, key, sourceOf(new Uint8Array(0)), { ...options, meta });
+  }
+  const file = await Deno.open(path);
+  let source: ByteSource = sourceOfFile(file, path, info.size);
+  if (info.isFile) source = unchanging(source, { file, path });
+  return await putContent(context, key, source, {
+    ...options,
+    meta,
+    ...(info.isFile ? { sizeHint: info.size } : {}),
+  });
+}
+
+/**
+ * A source that fails at its end if the file was changed while it was read: what was read then is a state the file never
+ * had. Size and time of change are compared, and the bytes that came are counted.
+ */
+function unchanging(
+  source: ByteSource,
+  { file, path }: { file: Deno.FsFile; path: string },
+): ByteSource {
+  const before = file.statSync();
+  let count = 0;
+  return {
+    async read(into) {
+      const read = await source.read(into);
+      count += read;
+      if (read > 0) return read;
+      const after = file.statSync();
+      const same = after.size === before.size && after.mtime?.getTime() === before.mtime?.getTime();
+      if (same && count === before.size) return 0;
+      const state = count < before.size || after.size < before.size
+        ? "it shrank while it was read"
+        : after.size > before.size || count > before.size
+        ? "it grew while it was read"
+        : "it was changed while it was read";
+      throw new VaultError("changed", `Cannot store ${quoteKey(path)}: ${state}`, {
+        hint: "store it again when it rests, or store a copy",
+      });
+    },
+    close: () => source.close(),
+  };
+}

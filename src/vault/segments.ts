@@ -1,0 +1,135 @@
+/**
+ * Segments as the vault reads them: from a stored segment to what the index enters, and from a version back to the
+ * body of its record.
+ *
+ * @module
+ */
+
+import {
+  type Address,
+  type Bytes,
+  equalBytes,
+  sha256,
+  shortHex,
+  toHex,
+  VaultError,
+} from "../base/mod.ts";
+import { decompress } from "../content/mod.ts";
+import {
+  type Body,
+  decodeBodies,
+  decodePruneList,
+  decodeSegment,
+  type EmptyBody,
+  type PruneList,
+  type Segment,
+  type VersionBody,
+} from "../log/mod.ts";
+import type { VaultKeys } from "../seal/mod.ts";
+import type { StoredSegment } from "../store/mod.ts";
+import type { RecordIndex, SegmentContent } from "./record_index.ts";
+
+/** Bytes of segments that are kept open. */
+const OPENED_BYTES_MAX = 16 * 1024 * 1024;
+
+/** Reads a stored object at once, or null. */
+export type ReadObject = (address: Address) => Bytes | null;
+
+function openBodies(keys: Pick<VaultKeys, "body">, segment: Segment): Body[] {
+  const kinds = segment.records.map((record) => record.kind);
+  if (segment.sealedBodies.length === 0) return kinds.map((kind) => ({ kind } as EmptyBody));
+  return decodeBodies(keys.body.openSync(segment.sealedBodies, null, decompress), kinds);
+}
+
+/** What an index wants to know of a segment. `read` gives stored objects, to find prune lists. */
+export function contentOfSegment(
+  stored: StoredSegment,
+  context: { keys: VaultKeys; read: ReadObject },
+): SegmentContent {
+  const segment = decodeSegment(stored.bytes);
+  const { address } = stored;
+  if (!equalBytes(segment.vaultId, context.keys.vaultId)) {
+    return { address, segment, sizes: null, prunes: new Map() };
+  }
+  const sizes = openBodies(context.keys, segment).map((body) => "size" in body ? body.size : 0);
+  const prunes = new Map<number, { address: Address; list: PruneList }[]>();
+  segment.records.forEach((record, position) => {
+    if (record.kind !== "prune") return;
+    const lists = record.lists.map((list) => ({
+      address: list,
+      list: readPruneList(list, context.read),
+    }));
+    prunes.set(position, lists);
+  });
+  return { address, segment, sizes, prunes };
+}
+
+/** A prune list out of the store. @throws VaultError `damaged` if it is not there or not whole */
+export function readPruneList(address: Address, read: ReadObject): PruneList {
+  const bytes = read(address);
+  if (bytes === null || !equalBytes(sha256(bytes), address)) {
+    throw new VaultError("damaged", `Cannot read prune list ${shortHex(address)}: it is lost`);
+  }
+  return decodePruneList(bytes);
+}
+
+/** A segment whose bodies are opened when they are asked for. */
+export interface OpenedSegment {
+  readonly segment: Segment;
+  /** @throws VaultError `damaged` */
+  bodies(): readonly Body[];
+}
+
+/** Opens segments by their row in the index, and keeps the last ones open. */
+export class SegmentReader {
+  readonly #opened = new Map<string, OpenedSegment & { length: number }>();
+  #openedBytes = 0;
+  readonly #context: { keys: Pick<VaultKeys, "body">; index: RecordIndex; read: ReadObject };
+
+  constructor(context: { keys: Pick<VaultKeys, "body">; index: RecordIndex; read: ReadObject }) {
+    this.#context = context;
+  }
+
+  /** @throws VaultError `damaged` if the segment is lost or not whole */
+  open(row: number): OpenedSegment {
+    const { address } = this.#context.index.segment(row);
+    const name = toHex(address);
+    const kept = this.#opened.get(name);
+    if (kept !== undefined) return kept;
+    const bytes = this.#context.read(address);
+    if (bytes === null || !equalBytes(sha256(bytes), address)) {
+      const state = bytes === null ? "it is lost" : "its bytes do not match its address";
+      throw new VaultError(
+        "damaged",
+        `Cannot read segment ${shortHex(address)} of the log: ${state}`,
+      );
+    }
+    // Its signatures were checked when it was entered into the index, and its address says that it is still the same.
+    const segment = decodeSegment(bytes, { signatures: "checked before" });
+    let bodies: Body[] | undefined;
+    const opened = {
+      segment,
+      bodies: () => bodies ??= openBodies(this.#context.keys, segment),
+      length: bytes.length,
+    };
+    this.#keep(name, opened);
+    return opened;
+  }
+
+  #keep(name: string, opened: OpenedSegment & { length: number }): void {
+    this.#opened.set(name, opened);
+    this.#openedBytes += opened.length;
+    for (const [oldest, { length }] of this.#opened) {
+      if (this.#openedBytes <= OPENED_BYTES_MAX || oldest === name) break;
+      this.#opened.delete(oldest);
+      this.#openedBytes -= length;
+    }
+  }
+
+  /** The body of the record that made a version. */
+  versionBody(place: { segment: number; position: number }): VersionBody {
+    const body = this.open(place.segment).bodies()[place.position];
+    if (body?.kind === "put" || body?.kind === "restore" || body?.kind === "delete") return body;
+    throw new VaultError("damaged", "Cannot read a version: its record is of another kind");
+  }
+}

@@ -1,0 +1,212 @@
+/**
+ * Verify: reads what is stored and checks it, and that everything a version needs is there.
+ *
+ * @module
+ */
+
+import { isVaultError, quoteKey, shortHex, toHex, VaultError } from "../base/mod.ts";
+import { decompress } from "../content/mod.ts";
+import { foldHistory } from "../log/mod.ts";
+import {
+  decodeFrameHeader,
+  FRAME_HEADER_BYTES,
+  type FrameRow,
+  matchesAddress,
+} from "../store/mod.ts";
+import type { VaultContext } from "./context.ts";
+import { loadManifest } from "./manifests.ts";
+import type { IndexedVersion } from "./record_index.ts";
+import type { VerifyResult, WorkOptions } from "./types.ts";
+import { nameOf } from "./versions.ts";
+
+/** Options of {@link verify}. */
+export interface VerifyOptions extends WorkOptions {
+  /** Takes damaged objects out of the store, so that storing the file again heals it, and rewrites their packs. */
+  repair?: boolean;
+  /** Share of the objects whose bytes are read, 0 to 1. */
+  sample?: number;
+}
+
+/** What reading the versions found out. */
+interface Reachable {
+  /** Rows of objects that are chunks of some version, and which versions need an object. */
+  chunkRows: Set<number>;
+  users: Map<string, string[]>;
+  missing: Set<string>;
+  problems: string[];
+}
+
+/** Checks a vault. Finding damage is no error: it is the result. */
+export async function verify(context: VaultContext, options: VerifyOptions): Promise<VerifyResult> {
+  await context.store.flush();
+  const problems = [...context.problems];
+  let repaired = 0;
+  const integrity = context.database.integrity();
+  if (integrity !== "ok") {
+    context.database.rebuild(`SQLite found: ${integrity}`);
+    problems.push("the index was damaged; it has been rebuilt");
+  }
+  for (const problem of gapsInLogs(context)) problems.push(problem);
+  const reachable = await walkVersions(context, options);
+  problems.push(...reachable.problems);
+
+  let checked = 0;
+  let doneBytes = 0;
+  const damaged: FrameRow[] = [];
+  const packs = context.database.guard(() => context.store.index.packs());
+  const totalBytes = packs.reduce((sum, { bytes }) => sum + bytes, 0);
+  const sample = options.sample ?? 1;
+  for (const { number } of packs) {
+    const frames = context.database.guard(() => context.store.index.inPack(number));
+    const bad: FrameRow[] = [];
+    for (const frame of frames) {
+      options.signal?.throwIfAborted();
+      doneBytes += frame.length;
+      if (sample < 1 && !isSampled(frame, sample, context)) continue;
+      checked++;
+      const state = await checkFrame(context, frame, reachable.chunkRows);
+      options.onProgress?.({ doneBytes, totalBytes, item: "objects" });
+      if (state === null) continue;
+      bad.push(frame);
+      const users = reachable.users.get(toHex(frame.address));
+      const needed = users ? `; needed by ${users.join(", ")}` : "";
+      problems.push(`${frame.kind} object ${shortHex(frame.address)}: ${state}${needed}`);
+    }
+    damaged.push(...bad);
+    if (options.repair && bad.length > 0) {
+      repaired += await takeOut(context, number, { frames, bad });
+    }
+  }
+  return { checked, damaged: damaged.length, repaired, missing: reachable.missing.size, problems };
+}
+
+function isSampled(_frame: FrameRow, sample: number, context: VaultContext): boolean {
+  const [a, b] = context.random.bytes(2);
+  return (a! * 256 + b!) / 65536 < sample;
+}
+
+/** Every log must go from its first record to its last without a hole. */
+function gapsInLogs(context: VaultContext): string[] {
+  return context.database.guard(() => {
+    const problems: string[] = [];
+    let node = "";
+    let next = 1;
+    for (const segment of context.index.segments()) {
+      if (toHex(segment.node) !== node) {
+        node = toHex(segment.node);
+        next = 1;
+      }
+      if (segment.first > next) {
+        problems.push(
+          `log of node ${node.slice(0, 12)}: records ${next} to ${segment.first - 1} are lost`,
+        );
+      }
+      next = segment.first + segment.count;
+    }
+    return problems;
+  });
+}
+
+/** Reads every version's manifest and looks for all that it names. */
+async function walkVersions(context: VaultContext, options: VerifyOptions): Promise<Reachable> {
+  const found: Reachable = {
+    chunkRows: new Set(),
+    users: new Map(),
+    missing: new Set(),
+    problems: [],
+  };
+  const versions = context.database.guard(() =>
+    [...Map.groupBy(context.index.allVersions(), ({ keyTag }) => toHex(keyTag)).values()]
+      .flatMap((ofKey) => foldHistory(ofKey).ordered)
+  );
+  for (const version of versions) {
+    options.signal?.throwIfAborted();
+    await walkVersion(context, version, found);
+  }
+  return found;
+}
+
+async function walkVersion(
+  context: VaultContext,
+  version: IndexedVersion,
+  found: Reachable,
+): Promise<void> {
+  const name = context.database.guard(() => nameOf(context, version.keyTag, version));
+  const label = `version ${version.depth} of ${
+    name === null ? "a key whose name is lost" : quoteKey(name)
+  }`;
+  try {
+    const body = context.database.guard(() => context.segments.versionBody(version));
+    if (body.kind === "delete") return;
+    const { references } = await loadManifest(context, body.manifest);
+    let missing = 0;
+    for (let i = 0; i < references.count; i++) {
+      const address = references.address(i);
+      const frame = context.database.guard(() => context.store.index.find(address));
+      if (frame === null) {
+        missing++;
+        found.missing.add(toHex(address));
+        continue;
+      }
+      found.chunkRows.add(frame.row);
+      const users = found.users.get(toHex(address));
+      if (users === undefined) found.users.set(toHex(address), [label]);
+      else if (users.length < 3 && users.at(-1) !== label) users.push(label);
+    }
+    if (missing > 0) {
+      found.problems.push(`${label}: ${missing} of ${references.count} chunks are missing`);
+    }
+  } catch (error) {
+    if (!isVaultError(error, "damaged")) throw error;
+    found.missing.add(toHex(version.id));
+    found.problems.push(`${label} can't be read: ${error.message}`);
+  }
+}
+
+/** What is wrong with a frame, in words; null if nothing is. */
+async function checkFrame(
+  context: VaultContext,
+  frame: FrameRow,
+  chunkRows: ReadonlySet<number>,
+): Promise<string | null> {
+  const headerBytes = new Uint8Array(FRAME_HEADER_BYTES);
+  try {
+    context.store.packs.file(frame.pack).readAt(frame.offset - FRAME_HEADER_BYTES, headerBytes);
+    if (decodeFrameHeader(headerBytes) === null) return "its header is damaged";
+    const bytes = context.store.getSync(frame.address);
+    if (bytes === null) return "it is gone";
+    if (!await matchesAddress(frame.address, bytes)) return "its bytes do not match its address";
+    if (chunkRows.has(frame.row)) await context.keys.chunk.open(bytes, null, decompress);
+    return null;
+  } catch (error) {
+    if (isVaultError(error, "damaged")) return error.message;
+    if (error instanceof Deno.errors.NotFound) return `pack ${frame.pack} is gone`;
+    throw error;
+  }
+}
+
+/**
+ * Rewrites a pack without its damaged frames. Says how many of them are whole after it: those of which only the frame's
+ * header was bad.
+ */
+async function takeOut(
+  context: VaultContext,
+  number: number,
+  { frames, bad }: { frames: readonly FrameRow[]; bad: readonly FrameRow[] },
+): Promise<number> {
+  const { store } = context;
+  const healed: FrameRow[] = [];
+  const lost: FrameRow[] = [];
+  for (const frame of bad) {
+    const bytes = store.packs.stat(number) === null ? null : store.getSync(frame.address);
+    (bytes !== null && await matchesAddress(frame.address, bytes) ? healed : lost).push(frame);
+  }
+  await store.rotate();
+  if (store.activePack === number) {
+    throw new VaultError("failed", `Cannot rewrite pack ${number}: it is in use`);
+  }
+  await store.relocate([...frames.filter((frame) => !bad.includes(frame)), ...healed], lost);
+  store.dropPack(number);
+  await store.packs.sync();
+  return healed.length;
+}
