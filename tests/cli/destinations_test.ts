@@ -4,8 +4,7 @@ import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { filesUnder, noise, Sandbox } from "./harness.ts";
 
 async function boxWith(key: string, content: string | Uint8Array<ArrayBuffer>): Promise<Sandbox> {
-  const box = await Sandbox.make();
-  await box.ok("init");
+  const box = await Sandbox.withVault();
   const { code } = await box.runWith({ stdin: content }, "put", "-", "--key", key);
   assertEquals(code, 0);
   return box;
@@ -127,8 +126,7 @@ Deno.test("get -o -: Ctrl-C ends it even if nobody reads", async () => {
 });
 
 Deno.test("ls: a reader that goes away ends it without a word", async () => {
-  await using box = await Sandbox.make();
-  await box.ok("init");
+  await using box = await Sandbox.withVault();
   for (let i = 0; i < 600; i++) await box.write(`many/${"x".repeat(200)}${i}`, `${i}`);
   await box.ok("put", "-r", "many", "--quiet");
   const child = box.start(["ls", "--json"]);

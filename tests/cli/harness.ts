@@ -10,7 +10,7 @@ import { fromFileUrl, join } from "@std/path";
 const BINARY = Deno.env.get("GOVAULT_BIN");
 const PROGRAM = BINARY ?? Deno.execPath();
 const PROGRAM_ARGS = BINARY === undefined
-  ? ["run", "--quiet", "--no-check", "--allow-all", mainPath()]
+  ? ["run", "--quiet", "--no-check", "--cached-only", "--allow-all", mainPath()]
   : [];
 
 function mainPath(): string {
@@ -57,6 +57,17 @@ export class Sandbox {
   static async make(): Promise<Sandbox> {
     const box = new Sandbox(await Deno.realPath(await Deno.makeTempDir({ prefix: "govault-" })));
     await Deno.mkdir(box.folder);
+    return box;
+  }
+
+  /** A sandbox whose home has a vault: a copy of one that is made once. */
+  static async withVault(): Promise<Sandbox> {
+    const [box, template] = await Promise.all([Sandbox.make(), vaultTemplate()]);
+    for (const from of await filesUnder(template)) {
+      const to = join(box.home, from.slice(template.length));
+      await Deno.mkdir(join(to, ".."), { recursive: true, mode: 0o700 });
+      await Deno.copyFile(from, to);
+    }
     return box;
   }
 
@@ -186,4 +197,19 @@ export async function filesUnder(folder: string): Promise<string[]> {
     else if (entry.isFile) found.push(path);
   }
   return found.sort();
+}
+
+let template: Promise<string> | undefined;
+
+/** A home with an empty vault, made by the first test that wants one and removed after the last. */
+function vaultTemplate(): Promise<string> {
+  return template ??= (async () => {
+    const box = await Sandbox.make();
+    await box.ok("init");
+    globalThis.addEventListener(
+      "unload",
+      () => Deno.removeSync(join(box.home, ".."), { recursive: true }),
+    );
+    return box.home;
+  })();
 }

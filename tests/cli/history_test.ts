@@ -11,8 +11,7 @@ interface Version {
 }
 
 async function boxWithVersions(key: string, contents: (string | Uint8Array<ArrayBuffer>)[]) {
-  const box = await Sandbox.make();
-  await box.ok("init");
+  const box = await Sandbox.withVault();
   for (const stdin of contents) await box.runWith({ stdin }, "put", "-", "--key", key);
   return box;
 }

@@ -21,13 +21,12 @@ Deno.test("init --passphrase: from the environment, or denied where nobody can b
   await using box = await Sandbox.make();
   assertEquals((await box.error("init", "--passphrase")).exit, 7);
   assertEquals((await box.runWith(RIGHT, "init", "--passphrase")).code, 0);
-  assertEquals((await box.runWith(RIGHT, "ls")).code, 0);
-  assertEquals((await box.runWith(WRONG, "ls")).code, 7);
+  const status = await box.runWith(RIGHT, "status", "--json");
+  assertEquals(JSON.parse(status.out).protected, true);
 });
 
 Deno.test("key protect: sets, changes and removes the passphrase", async () => {
-  await using box = await Sandbox.make();
-  await box.ok("init");
+  await using box = await Sandbox.withVault();
   await box.runWith({ stdin: "content" }, "put", "-", "--key", "f");
   assertEquals((await box.runWith(RIGHT, "key", "protect")).code, 0);
 
@@ -37,14 +36,11 @@ Deno.test("key protect: sets, changes and removes the passphrase", async () => {
   const wrong = await box.runWith(WRONG, "get", "f", "-o", "-", "--json");
   assertEquals([wrong.code, wrong.out, JSON.parse(wrong.err).error.code], [7, "", "denied"]);
   assertEquals((await box.runWith(RIGHT, "get", "f", "-o", "-")).out, "content");
-  const status = await box.runWith(RIGHT, "status", "--json");
-  assertEquals(JSON.parse(status.out).protected, true);
 
   await box.write("old", "correct horse\n");
   await box.write("new", "battery staple\n");
   await box.ok("key", "protect", "--passphrase-file", "old", "--new-passphrase-file", "new");
   assertEquals((await box.runWith(RIGHT, "ls")).code, 7);
-  assertEquals((await box.runWith(WRONG, "ls")).code, 0);
   await box.ok("key", "protect", "--remove", "--passphrase-file", "new");
   assertEquals((await box.ok("get", "f", "-o", "-")).out, "content");
 });
@@ -67,7 +63,7 @@ Deno.test("recover --phrase: the words alone bring the packs back to life", asyn
 
 Deno.test("recover: what is no recovery phrase is refused", async () => {
   await using box = await Sandbox.make();
-  for (const stdin of ["", "abandon abandon", "zebra ".repeat(24), "x".repeat(5000)]) {
+  for (const stdin of ["", "abandon abandon", "abandon ".repeat(24), "x".repeat(5000)]) {
     const { code, out } = await box.runWith({ stdin }, "recover", "--phrase");
     assertEquals([code, out], [2, ""], stdin.slice(0, 20));
   }
@@ -76,8 +72,7 @@ Deno.test("recover: what is no recovery phrase is refused", async () => {
 });
 
 Deno.test("put: neither content nor names stand in the home", async () => {
-  await using box = await Sandbox.make();
-  await box.ok("init");
+  await using box = await Sandbox.withVault();
   await box.write(
     "tree-of-Babel/Nimrod.txt",
     "a tower whose top may reach unto heaven\n".repeat(300),

@@ -30,8 +30,7 @@ Deno.test({
   name: "put -r, get -r: a tree comes back with modes, times, links and empty places",
   ignore: WINDOWS,
   async fn() {
-    await using box = await Sandbox.make();
-    await box.ok("init");
+    await using box = await Sandbox.withVault();
     await box.write("tree/readme.txt", "hello");
     await box.write("tree/empty", "");
     await box.write("tree/sub/run.sh", "#!/bin/sh\n");
@@ -64,8 +63,7 @@ Deno.test({
 });
 
 Deno.test("put -r: only what changed makes new versions", async () => {
-  await using box = await Sandbox.make();
-  await box.ok("init");
+  await using box = await Sandbox.withVault();
   await box.write("tree/a", "one");
   await box.write("tree/b", "two");
   await box.ok("put", "-r", "tree");
@@ -79,8 +77,7 @@ Deno.test("put -r: only what changed makes new versions", async () => {
 });
 
 Deno.test("get -r: a prefix names whole parts, and one that names nothing is not found", async () => {
-  await using box = await Sandbox.make();
-  await box.ok("init");
+  await using box = await Sandbox.withVault();
   for (const key of ["photos/a", "photos/b/c", "photosets/x"]) {
     await box.runWith({ stdin: key }, "put", "-", "--key", key);
   }
@@ -95,8 +92,7 @@ Deno.test({
   name: "get -r: a link in the vault does not lead what follows out of the folder",
   ignore: WINDOWS,
   async fn() {
-    await using box = await Sandbox.make();
-    await box.ok("init");
+    await using box = await Sandbox.withVault();
     await Deno.mkdir(box.path("outside"));
     await Deno.mkdir(box.path("t"));
     await Deno.symlink(box.path("outside"), box.path("t/way"));
@@ -115,8 +111,7 @@ Deno.test({
   name: "get -r: a link that lies in the destination is not followed",
   ignore: WINDOWS,
   async fn() {
-    await using box = await Sandbox.make();
-    await box.ok("init");
+    await using box = await Sandbox.withVault();
     await box.runWith({ stdin: "evil" }, "put", "-", "--key", "t/sub/evil.txt");
     await Deno.mkdir(box.path("outside"));
     await Deno.mkdir(box.path("out"));
@@ -129,8 +124,7 @@ Deno.test({
 });
 
 Deno.test("ls: names that would steer a terminal are shown quoted", async () => {
-  await using box = await Sandbox.make();
-  await box.ok("init");
+  await using box = await Sandbox.withVault();
   const key = "evil\x1b[2J\u202ename";
   await box.runWith({ stdin: "x" }, "put", "-", "--key", key);
   const { out } = await box.ok("ls");

@@ -72,8 +72,7 @@ Deno.test("reading commands: without a vault they exit with 3, and make none", a
 });
 
 Deno.test("errors: a key that was never there is not found, for every command that takes one", async () => {
-  await using box = await Sandbox.make();
-  await box.ok("init");
+  await using box = await Sandbox.withVault();
   const lines = [
     ["get", "k"],
     ["get", "k", "-o", "-"],
