@@ -96,7 +96,6 @@ const COLUMNS: readonly Column[] = [
   { title: "SIZE", align: "right", width: "1023 KiB".length },
   { title: "TIME", width: "2026-01-31 18:30".length },
   { title: "VERSION", align: "right" },
-  { title: "", width: 1 },
   { title: "KEY", narrow: "cut" },
 ];
 
@@ -124,8 +123,7 @@ function row(info: KeyInfo): Cell[] {
   return [
     { text: size, style },
     { text: formatTime(info.time, { seconds: false }), style },
-    { text: String(info.version), style },
-    { text: info.conflict ? "!" : "", style },
+    { text: `${info.version}${info.conflict ? "!" : " "}`, style },
     { text: `${formatKey(info.key)}${type === "folder" ? "/" : ""}${points}`, style },
   ];
 }

@@ -41,6 +41,6 @@ function statusText(info: StatusInfo): string {
     ["versions", `${info.versions}, ${formatBytes(info.logicalBytes)} of files`],
     ["chunks", `${info.chunks}, ${formatBytes(info.storedBytes)} on disk`],
   ];
-  if (ratio !== null) rows.push(["ratio", `${ratio} bytes of files to one on disk`]);
+  if (ratio !== null) rows.push(["dedup", `${ratio.toFixed(2)} bytes of files per byte on disk`]);
   return rows.map(([name, value]) => `${name.padEnd(12)}${value}\n`).join("");
 }
