@@ -11,9 +11,8 @@ import { VaultError } from "./errors.ts";
 /** Length of an address or an id. */
 export const HASH_BYTES = 32;
 
-declare const addressBrand: unique symbol;
 /** SHA-256 of a stored object's exact bytes: any peer can check it without any secret. */
-export type Address = Bytes & { readonly [addressBrand]?: true };
+export type Address = Bytes & { readonly __brand?: "Address" };
 
 /** A record's id, and so the id of the version it makes: 32 bytes. */
 export type RecordId = Bytes;

@@ -23,6 +23,7 @@ export interface DiskFile {
   sync(): Promise<void>;
   /** Cuts the file to `length` bytes. */
   truncate(length: number): void;
+  /** Lets go of it. */
   close(): void;
 }
 
@@ -34,9 +35,11 @@ export interface Disk {
   list(folder: string): string[];
   /** Length in bytes and time of last change (ms), or `null` if there is no such file. */
   stat(path: string): { size: number; mtime: number } | null;
+  /** Makes a folder, and those above it. */
   makeFolder(path: string): void;
   /** Puts `from` in the place of `to`, atomically. */
   rename(from: string, to: string): void;
+  /** Removes a file. */
   remove(path: string): void;
   /** Makes creations, renames and removals in a folder durable. */
   syncFolder(folder: string): Promise<void>;

@@ -48,6 +48,7 @@ export interface VaultErrorOptions {
  * An error whose message names the action, then the state: "Cannot open chunk 3f9a…: tag mismatch".
  */
 export class VaultError extends Error {
+  /** Always "VaultError". */
   override readonly name = "VaultError";
   /** What went wrong, from the closed list. */
   readonly code: ErrorCode;

@@ -8,9 +8,8 @@ import { encodeUtf8 } from "./bytes.ts";
 import { VaultError } from "./errors.ts";
 import { KEY_BYTES_MAX } from "./limits.ts";
 
-declare const keyBrand: unique symbol;
 /** A checked key: NFC, `/`-separated, no empty, `.` or `..` part, no NUL, at most {@link KEY_BYTES_MAX} bytes. */
-export type KeyName = string & { readonly [keyBrand]: true };
+export type KeyName = string & { readonly __brand: "KeyName" };
 
 /**
  * Checks and normalises a key. Both Unicode forms of a name give the same key (NFC).

@@ -15,6 +15,7 @@ export type ObjectKind = keyof typeof OBJECT_KINDS;
 
 /** An object on its way into a store. */
 export interface NewObject {
+  /** What it is. */
   kind: ObjectKind;
   /** SHA-256 of the pieces, one after the other. The caller has computed it from these very bytes. */
   address: Address;
@@ -24,7 +25,9 @@ export interface NewObject {
 
 /** An object as a listing shows it. */
 export interface ObjectInfo {
+  /** Its address. */
   address: Address;
+  /** What it is. */
   kind: ObjectKind;
   /** Bytes of the object. */
   length: number;
@@ -41,11 +44,16 @@ export interface ObjectInfo {
  * - `remove` of an unknown address does nothing.
  */
 export interface ChunkStore {
+  /** Keeps an object; false if it was there already. */
   put(object: NewObject): Promise<boolean>;
+  /** An object's bytes, unchecked; `null` if it is not there. */
   get(address: Address): Promise<Bytes | null>;
+  /** Whether an object is there. */
   has(address: Address): Promise<boolean>;
+  /** Forgets objects. */
   remove(addresses: Iterable<Address>): Promise<void>;
   /** All objects, in no order. Objects put or removed meanwhile may or may not appear. */
   list(): AsyncIterable<ObjectInfo>;
+  /** Returns once everything put before is durable. */
   flush(): Promise<void>;
 }

@@ -22,11 +22,16 @@ export async function matchesAddress(address: Address, bytes: Bytes): Promise<bo
 export class VerifiedStore implements Pick<ChunkStore, "get"> {
   readonly #inner: Pick<ChunkStore, "get">;
 
+  /** Reads from `inner`. */
   constructor(inner: Pick<ChunkStore, "get">) {
     this.#inner = inner;
   }
 
-  /** @throws VaultError `damaged` if the stored bytes are not the ones the address names */
+  /**
+   * An object's bytes, checked; `null` if it is not there.
+   *
+   * @throws VaultError `damaged` if the stored bytes are not the ones the address names
+   */
   async get(address: Address): Promise<Bytes | null> {
     const bytes = await this.#inner.get(address);
     if (bytes !== null && !await matchesAddress(address, bytes)) {

@@ -14,6 +14,7 @@ export type VersionOp = "put" | "delete" | "restore";
 
 /** What is kept of a file beside its bytes. */
 export interface FileMeta {
+  /** File, folder or link. */
   type: EntryType;
   /** Permission bits (0o7777). */
   mode: number;
@@ -25,10 +26,13 @@ export interface FileMeta {
 
 /** One version of a key, as `history` shows it. */
 export interface VersionInfo {
+  /** The key it is a version of. */
   key: KeyName;
   /** Causal depth: 1 for the first, one more than the deepest parent after that. */
   version: number;
+  /** Its record's id. */
   id: RecordId;
+  /** What made it. */
   op: VersionOp;
   /** When it was made, milliseconds since 1970. */
   time: number;
@@ -42,6 +46,7 @@ export interface VersionInfo {
   conflict: boolean;
   /** Bytes of store this version added when it was made. */
   addedBytes: number;
+  /** The file's metadata as it was put. */
   meta: FileMeta;
   /** Its record can't be read: metadata and added bytes are unknown. */
   damaged: boolean;
@@ -49,22 +54,35 @@ export interface VersionInfo {
 
 /** One key, as `ls` shows it. */
 export interface KeyInfo {
+  /** Its name. */
   key: KeyName;
+  /** The latest version's number. */
   version: number;
+  /** The latest version's id. */
   id: RecordId;
+  /** Bytes of plaintext; 0 for a deleted key. */
   size: number;
+  /** When the latest version was made, milliseconds since 1970. */
   time: number;
+  /** The node that made it. */
   node: NodeId;
+  /** Whether the latest version is a delete. */
   deleted: boolean;
+  /** Whether there are several heads. */
   conflict: boolean;
+  /** The latest version's metadata. */
   meta: FileMeta;
 }
 
 /** What a put did. */
 export interface PutResult {
+  /** The key, checked and normalised. */
   key: KeyName;
+  /** The version's number. */
   version: number;
+  /** The version's id. */
   id: RecordId;
+  /** Bytes of plaintext. */
   size: number;
   /** Chunks the version consists of. */
   chunks: number;
@@ -76,6 +94,7 @@ export interface PutResult {
   copies: number;
   /** Nothing had changed since the latest version: no version was made, these are its figures. */
   unchanged: boolean;
+  /** What was stored. */
   type: EntryType;
 }
 
@@ -104,7 +123,9 @@ export type OnProgress = (progress: Progress) => void;
 
 /** Options of everything slow. */
 export interface WorkOptions {
+  /** Stops the work, which then throws `interrupted`. */
   signal?: AbortSignal;
+  /** Told now and then how far it has come. */
   onProgress?: OnProgress;
 }
 
@@ -118,11 +139,17 @@ export interface PutOptions extends WorkOptions {
 
 /** How often versions are kept. Each rule keeps versions; what no rule keeps goes. */
 export interface Retention {
+  /** The newest so many versions of each key. */
   keepLast?: number;
+  /** The last version of each of so many hours. */
   keepHourly?: number;
+  /** The last version of each of so many days. */
   keepDaily?: number;
+  /** The last version of each of so many weeks. */
   keepWeekly?: number;
+  /** The last version of each of so many months. */
   keepMonthly?: number;
+  /** The last version of each of so many years. */
   keepYearly?: number;
   /** Everything younger than this many milliseconds is kept. */
   keepWithinMs?: number;
@@ -130,13 +157,17 @@ export interface Retention {
 
 /** What a prune did, or would do. */
 export interface PruneResult {
+  /** Whether it only looked. */
   dryRun: boolean;
-  /** Versions looked at, kept and dropped. */
+  /** Versions looked at. */
   versions: number;
+  /** Versions that a rule or a tag keeps. */
   keptVersions: number;
+  /** Versions that no rule keeps. */
   droppedVersions: number;
-  /** Sealed objects that nothing needs any more, and their bytes. */
+  /** Sealed objects that nothing needs any more. */
   removedChunks: number;
+  /** Bytes of those objects. */
   freedBytes: number;
   /** What was or would be dropped, oldest first. */
   dropped: { key: KeyName; version: number; id: RecordId; time: number; size: number }[];
@@ -158,11 +189,15 @@ export interface VerifyResult {
 
 /** What `status` tells. */
 export interface StatusInfo {
+  /** This node's id. */
   node: NodeId;
+  /** The vault's id. */
   vault: NodeId;
+  /** The network's id. */
   network: NodeId;
   /** Keys that are not deleted. */
   keys: number;
+  /** Versions of all keys. */
   versions: number;
   /** Sealed objects in the store. */
   chunks: number;
@@ -170,7 +205,9 @@ export interface StatusInfo {
   logicalBytes: number;
   /** Bytes on disk. */
   storedBytes: number;
+  /** Sealed objects with fewer copies than wished for. */
   underReplicated: number;
+  /** The vault's folder. */
   home: string;
   /** Whether the key file asks for a passphrase. */
   protected: boolean;
@@ -178,36 +215,52 @@ export interface StatusInfo {
 
 /** A byte range, end excluded. */
 export interface ByteRange {
+  /** Offset of the first byte. */
   start: number;
+  /** Offset after the last byte. */
   end: number;
 }
 
 /** What differs between two versions. */
 export interface DiffResult {
+  /** The key whose versions they are. */
   key: KeyName;
+  /** The first version. */
   a: VersionInfo;
+  /** The second version. */
   b: VersionInfo;
-  /** Ranges of `a` that `b` does not have, and the other way round; aligned by content, to the byte. */
+  /** Ranges of `a` that `b` does not have; aligned by content, to the byte. */
   onlyInA: ByteRange[];
+  /** Ranges of `b` that `a` does not have. */
   onlyInB: ByteRange[];
+  /** Chunks that both consist of. */
   sharedChunks: number;
+  /** Chunks of `a`. */
   chunksA: number;
+  /** Chunks of `b`. */
   chunksB: number;
+  /** Whether mode, time, type or target differ. */
   metaChanged: boolean;
 }
 
 /** A tag: a moment that prune leaves alone. */
 export interface TagInfo {
+  /** Its name. */
   name: string;
   /** The moment it keeps, milliseconds since 1970. */
   time: number;
+  /** The node that made it. */
   node: NodeId;
 }
 
 /** One finding of `doctor`. */
 export interface DoctorFinding {
+  /** What was looked at. */
   check: string;
+  /** Whether it is as it should be. */
   ok: boolean;
+  /** What was found. */
   detail: string;
+  /** What to do about it. */
   hint?: string;
 }
