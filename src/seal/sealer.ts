@@ -36,14 +36,6 @@ import {
 } from "./header.ts";
 import { equalCodes, Hmac } from "./hmac.ts";
 
-/**
- * From here on an id is computed by WebCrypto. Hashing this much takes about as long as a trip there and back
- * (100 µs); for more, another thread does the work while this one cuts the next chunk.
- */
-const ASYNC_HMAC_BYTES_MIN = 128 * 1024;
-/** Up to here the cipher runs on this thread: a trip to WebCrypto, key and all, costs more (70 to 150 µs). */
-const SYNC_CIPHER_BYTES_MAX = 16 * 1024;
-
 /** What is sealed. */
 export type Domain = "chunk" | "manifest" | "body";
 
@@ -95,34 +87,20 @@ export type Decompress = (payload: Bytes, length: number) => Bytes;
 /** Seals and opens the objects of one domain. */
 export class Sealer {
   readonly #domain: Domain;
-  readonly #idKey: Bytes;
   readonly #idHmac: Hmac;
   readonly #sealHmac: Hmac;
-  #idCryptoKey: Promise<CryptoKey> | undefined;
 
   /** @param keys the domain's two secrets, 32 bytes each */
   constructor(domain: Domain, keys: { idKey: Bytes; sealKey: Bytes }) {
     this.#domain = domain;
-    this.#idKey = keys.idKey;
     this.#idHmac = new Hmac("sha256", keys.idKey);
     this.#sealHmac = new Hmac("sha512", keys.sealKey);
   }
 
-  /** The id of a plaintext, 32 bytes. */
-  async id(plaintext: Bytes): Promise<Bytes> {
-    if (plaintext.length < ASYNC_HMAC_BYTES_MIN) return this.idSync(plaintext);
-    this.#idCryptoKey ??= crypto.subtle.importKey(
-      "raw",
-      this.#idKey,
-      { name: "HMAC", hash: "SHA-256" },
-      false,
-      ["sign"],
-    );
-    return new Uint8Array(await crypto.subtle.sign("HMAC", await this.#idCryptoKey, plaintext));
-  }
-
-  /** As {@link Sealer.id}, at once and on this thread. */
-  idSync(plaintext: Bytes): Bytes {
+  /**
+   * The id of a plaintext, 32 bytes. On this thread: WebCrypto hashes on the calling thread too, after copying.
+   */
+  id(plaintext: Bytes): Bytes {
     return this.#idHmac.digest(plaintext);
   }
 
@@ -134,16 +112,13 @@ export class Sealer {
   async seal(input: SealInput): Promise<Sealed> {
     const header = this.#headerOf(input);
     const context = this.#contextOf(header);
-    const body = input.payload.length <= SYNC_CIPHER_BYTES_MAX
-      ? encryptGcmSync(context, input.payload)
-      : await encryptGcm(context, input.payload);
-    return sealedOf(header, body);
+    return sealedOf(header, await encryptGcm(context, input.payload));
   }
 
   /** As {@link Sealer.seal}, uncompressed, at once and on this thread: for small objects. */
   sealSync(plaintext: Bytes): Sealed {
     const header = this.#headerOf({
-      id: this.idSync(plaintext),
+      id: this.id(plaintext),
       length: plaintext.length,
       payload: plaintext,
       codec: CODEC_RAW,
@@ -163,11 +138,9 @@ export class Sealer {
     decompress: Decompress,
   ): Promise<Bytes> {
     const { header, context, body } = this.#takeApart(sealed);
-    const payload = body.length <= SYNC_CIPHER_BYTES_MAX
-      ? decryptGcmSync(context, body)
-      : await decryptGcm(context, body);
+    const payload = await decryptGcm(context, body);
     const plaintext = this.#plaintextOf(sealed, { header, payload, decompress });
-    this.#checkId(sealed, { header, id: await this.id(plaintext), expected });
+    this.#checkId(sealed, { header, id: this.id(plaintext), expected });
     return plaintext;
   }
 
@@ -176,7 +149,7 @@ export class Sealer {
     const { header, context, body } = this.#takeApart(sealed);
     const payload = decryptGcmSync(context, body);
     const plaintext = this.#plaintextOf(sealed, { header, payload, decompress });
-    this.#checkId(sealed, { header, id: this.idSync(plaintext), expected });
+    this.#checkId(sealed, { header, id: this.id(plaintext), expected });
     return plaintext;
   }
 

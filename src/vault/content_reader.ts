@@ -5,22 +5,21 @@
  */
 
 import { type Bytes, READ_AHEAD_CHUNKS } from "../base/mod.ts";
-import { decompress, type References } from "../content/mod.ts";
+import type { ReferenceFields, References } from "../content/mod.ts";
 import type { VaultContext } from "./context.ts";
-import { readObject } from "./read_object.ts";
+import { fetchObject } from "./read_object.ts";
 
 /** What reading takes of the vault. */
-type ReaderContext = Pick<VaultContext, "keys" | "objects" | "store">;
+type ReaderContext = Pick<VaultContext, "cipherFor" | "store">;
 
-/** The plaintext of one chunk: address, tag and id have been checked. */
+/** The plaintext of one chunk: address, tag and id have been checked. `size` is that of the whole content. */
 export async function readChunk(
   context: ReaderContext,
-  references: References,
-  i: number,
+  reference: ReferenceFields,
+  size: number,
 ): Promise<Bytes> {
-  const fields = references.fields(i);
-  const sealed = await readObject(context, fields.address, "chunk");
-  return await context.keys.chunk.open(sealed, fields, decompress);
+  const sealed = await fetchObject(context, reference.address, "chunk");
+  return await context.cipherFor(size).open(sealed, reference);
 }
 
 /**
@@ -34,12 +33,13 @@ export async function* readContent(
   signal?: AbortSignal,
 ): AsyncGenerator<Bytes> {
   const ahead: Promise<Bytes>[] = [];
+  const size = references.totalLength();
   let next = 0;
   try {
     while (next < references.count || ahead.length > 0) {
       signal?.throwIfAborted();
       while (next < references.count && ahead.length < READ_AHEAD_CHUNKS) {
-        const chunk = readChunk(context, references, next++);
+        const chunk = readChunk(context, references.fields(next++), size);
         chunk.catch(() => {/* thrown below, in its turn */});
         ahead.push(chunk);
       }

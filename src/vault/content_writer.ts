@@ -14,11 +14,13 @@ import {
   CHUNK_BYTES_MAX,
   CHUNKS_IN_FLIGHT,
   equalBytes,
+  freeBytes,
   READ_BYTES,
   toHex,
 } from "../base/mod.ts";
 import { ReferenceBuilder, type ReferenceFields, type References } from "../content/mod.ts";
 import type { ByteSource } from "./byte_source.ts";
+import type { ChunkCipher } from "./chunk_cipher.ts";
 import type { VaultContext } from "./context.ts";
 import { putSealed } from "./manifests.ts";
 
@@ -97,6 +99,7 @@ class ContentWriter {
   /** New chunks in work by id, so that a twin waits instead of being sealed again. */
   readonly #sealing = new Map<string, Promise<ReferenceFields>>();
   readonly #guess: Guess;
+  #cipher: ChunkCipher;
   #failure: { error: unknown } | null = null;
   #ordinal = 0;
   #size = 0;
@@ -107,6 +110,7 @@ class ContentWriter {
     this.#context = context;
     this.#options = options;
     this.#guess = new Guess(options.previous);
+    this.#cipher = context.cipherFor(0);
   }
 
   async write(source: ByteSource): Promise<WrittenContent> {
@@ -117,6 +121,7 @@ class ContentWriter {
       for (let ended = false; !ended; turn = (turn + 1) % BUFFERS_MAX) {
         const buffer = await this.#nextBuffer(buffers, turn);
         this.#options.signal?.throwIfAborted();
+        this.#cipher = this.#context.cipherFor(Math.max(this.#size, this.#options.sizeHint ?? 0));
         const { bytes } = buffer;
         bytes.set(rest);
         let end = rest.length;
@@ -178,14 +183,11 @@ class ContentWriter {
   ): Promise<number> {
     const tried = this.#guess.run(this.#ordinal, { room: end - start, ended });
     if (tried.length === 0) return 0;
-    let offset = start;
-    const ids = await Promise.all(tried.map(({ length }) => {
-      offset += length;
-      return this.#context.keys.chunk.id(bytes.subarray(offset - length, offset));
-    }));
     let taken = 0;
-    for (const [i, old] of tried.entries()) {
-      if (!equalBytes(ids[i]!, old.id) || !await this.#context.store.has(old.address)) {
+    for (const old of tried) {
+      const from = start + taken;
+      const id = this.#context.keys.chunk.id(bytes.subarray(from, from + old.length));
+      if (!equalBytes(id, old.id) || !await this.#context.store.has(old.address)) {
         this.#guess.failed(this.#ordinal);
         break;
       }
@@ -219,8 +221,18 @@ class ContentWriter {
     this.#options.onBytes?.(this.#size);
   }
 
+  async #store(chunk: Bytes, id: Bytes): Promise<ReferenceFields> {
+    const { length } = chunk;
+    const sealed = await this.#cipher.seal(this.#cipher.takesBytes ? chunk.slice() : chunk, id);
+    const { fields, addedBytes } = await putSealed(this.#context, sealed, { id, length });
+    freeBytes(sealed.body);
+    this.#newChunks++;
+    this.#addedBytes += addedBytes;
+    return fields;
+  }
+
   async #process(chunk: Bytes, ordinal: number): Promise<ReferenceFields> {
-    const id = await this.#context.keys.chunk.id(chunk);
+    const id = this.#context.keys.chunk.id(chunk);
     this.#guess.met(ordinal, id);
     const known = this.#context.store.findLabel(id);
     if (known !== null) {
@@ -229,11 +241,7 @@ class ContentWriter {
     const name = toHex(id);
     const twin = this.#sealing.get(name);
     if (twin !== undefined) return await twin;
-    const work = putSealed(this.#context, this.#context.keys.chunk, chunk, id).then((sealed) => {
-      this.#newChunks++;
-      this.#addedBytes += sealed.addedBytes;
-      return sealed.fields;
-    });
+    const work = this.#store(chunk, id);
     this.#sealing.set(name, work);
     try {
       return await work;

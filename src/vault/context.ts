@@ -7,7 +7,8 @@
 import type { Bytes, Clock, Ed25519Signer, NodeId, Random } from "../base/mod.ts";
 import type { Chunker } from "../content/mod.ts";
 import type { VaultKeys } from "../seal/mod.ts";
-import type { IndexDatabase, PackStore, VerifiedStore } from "../store/mod.ts";
+import type { IndexDatabase, PackStore } from "../store/mod.ts";
+import type { ChunkCipher } from "./chunk_cipher.ts";
 import type { Committer } from "./commit.ts";
 import type { RecordIndex } from "./record_index.ts";
 import type { SegmentReader } from "./segments.ts";
@@ -23,12 +24,12 @@ export interface VaultContext {
   readonly random: Random;
   readonly database: IndexDatabase;
   readonly store: PackStore;
-  /** The store, with every address checked. */
-  readonly objects: VerifiedStore;
   readonly index: RecordIndex;
   readonly segments: SegmentReader;
   readonly committer: Committer;
   readonly chunker: Chunker;
+  /** Who seals and opens the chunks of a content of so many bytes. */
+  readonly cipherFor: (bytes: number) => ChunkCipher;
   /** Segments that were found and can't be read, in words. */
   readonly problems: string[];
 }

@@ -116,7 +116,10 @@ class ByteRun {
       else high = middle - 1;
     }
     if (this.#loaded?.index !== low) {
-      this.#loaded = { index: low, bytes: await readChunk(this.#context, this.#references, low) };
+      this.#loaded = {
+        index: low,
+        bytes: await readChunk(this.#context, this.#references.fields(low), 0),
+      };
     }
     return { bytes: this.#loaded.bytes, begins: this.#offsets[low]! - this.start };
   }

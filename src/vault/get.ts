@@ -9,6 +9,7 @@ import {
   asVaultError,
   type Bytes,
   equalBytes,
+  freeBytes,
   isVaultError,
   quoteKey,
   toHex,
@@ -174,6 +175,7 @@ async function writeFile(
       for await (const chunk of readContent(context, opened.references, options.signal)) {
         await attempt(path, () => writeAll(file, chunk));
         doneBytes += chunk.length;
+        freeBytes(chunk);
         options.onProgress?.({ doneBytes, totalBytes: opened.body.size, item: opened.key.name });
       }
     } catch (error) {
@@ -242,7 +244,7 @@ async function holdsContent(
         if (read === null) return false;
         filled += read;
       }
-      if (!equalBytes(await context.keys.chunk.id(chunk), references.id(i))) return false;
+      if (!equalBytes(context.keys.chunk.id(chunk), references.id(i))) return false;
     }
     return await file.read(new Uint8Array(1)) === null;
   } finally {

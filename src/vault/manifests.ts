@@ -14,7 +14,6 @@ import {
 } from "../base/mod.ts";
 import {
   applyDelta,
-  compress,
   decodeManifest,
   decompress,
   encodeManifest,
@@ -30,7 +29,8 @@ import {
   type PackedEntries,
   packEntries,
 } from "../log/mod.ts";
-import { CODEC_RAW, CODEC_ZSTD, type Sealed, type Sealer } from "../seal/mod.ts";
+import type { Sealed } from "../seal/mod.ts";
+import { sealPlain } from "./chunk_cipher.ts";
 import type { VaultContext } from "./context.ts";
 import { readObject } from "./read_object.ts";
 
@@ -48,39 +48,30 @@ export interface LoadedManifest {
   depth: number;
 }
 
-/** Seals bytes of the given domain and puts them into the store. Says how many bytes were new. */
+/** Puts a sealed object of these fields into the store. Says how many bytes were new. */
 export async function putSealed(
   context: Pick<VaultContext, "store">,
-  sealer: Sealer,
-  plain: Bytes,
-  id: Bytes,
+  { address, header, body, length: sealedLength }: Sealed,
+  { id, length }: { id: Bytes; length: number },
 ): Promise<{ fields: ReferenceFields; addedBytes: number }> {
-  const compressed = compress(plain);
-  const sealed: Sealed = await sealer.seal({
-    id,
-    length: plain.length,
-    payload: compressed ?? plain,
-    codec: compressed === null ? CODEC_RAW : CODEC_ZSTD,
-  });
-  const { address, header, body, length } = sealed;
   const added = await context.store.put({ kind: "sealed", address, pieces: [header, body] });
-  return {
-    fields: { id, address, length: plain.length, sealedLength: length },
-    addedBytes: added ? length : 0,
-  };
+  return { fields: { id, address, length, sealedLength }, addedBytes: added ? sealedLength : 0 };
 }
 
 async function putManifestObject(
   context: VaultContext,
   plain: Bytes,
 ): Promise<{ fields: ReferenceFields; addedBytes: number }> {
-  const id = await context.keys.manifest.id(plain);
+  const id = context.keys.manifest.id(plain);
   const known = context.store.findLabel(id);
   if (known !== null) {
     const { address, length } = known;
     return { fields: { id, address, length: plain.length, sealedLength: length }, addedBytes: 0 };
   }
-  return await putSealed(context, context.keys.manifest, plain, id);
+  return await putSealed(context, await sealPlain(context.keys.manifest, plain, id), {
+    id,
+    length: plain.length,
+  });
 }
 
 /** Stores the manifest of a version. `base` is its first parent's, if there is one. */
@@ -164,7 +155,7 @@ function encodeReference(fields: ReferenceFields): Bytes {
 
 /** Reads the manifest that a record's body places. @throws VaultError `damaged` */
 export async function loadManifest(
-  context: Pick<VaultContext, "keys" | "objects" | "store">,
+  context: Pick<VaultContext, "keys" | "store">,
   place: ManifestPlace,
 ): Promise<LoadedManifest> {
   if ("inline" in place) {
@@ -207,7 +198,7 @@ export async function loadManifest(
 }
 
 async function loadOne(
-  context: Pick<VaultContext, "keys" | "objects" | "store">,
+  context: Pick<VaultContext, "keys" | "store">,
   reference: ReferenceFields,
   objects: InventoryEntry[],
 ): Promise<Exclude<Manifest, { kind: "indirect" }>> {

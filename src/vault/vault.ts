@@ -11,6 +11,7 @@ import {
   denoDisk,
   isVaultError,
   LOCK_WAIT_MS,
+  reuseLargeBuffers,
   sha256,
   systemClock,
   systemRandom,
@@ -32,9 +33,9 @@ import {
   PackStore,
   type RecoveryReport,
   STORE_SCHEMA,
-  VerifiedStore,
 } from "../store/mod.ts";
 import { type PutSource, sourceOf } from "./byte_source.ts";
+import { LocalCipher, WORKER_BYTES_MIN, WorkerCipher } from "./chunk_cipher.ts";
 import { Committer } from "./commit.ts";
 import type { VaultContext } from "./context.ts";
 import { diffVersions } from "./diff.ts";
@@ -83,9 +84,13 @@ const PASSPHRASE_ATTEMPTS_MAX = 3;
 export interface CreatedVault {
   /** The 24 words that bring the vault's key back. */
   phrase: string;
+  /** The vault's id. */
   vault: Bytes;
+  /** This node's id. */
   node: Bytes;
+  /** The network's id. */
   network: Bytes;
+  /** The vault's folder. */
   home: string;
 }
 
@@ -99,6 +104,7 @@ export interface OpenOptions {
   passphrase?: string | ((ask: { attempt: number }) => string | Promise<string>);
   /** How long to wait for another process to let go of the home, in milliseconds. */
   lockWaitMs?: number;
+  /** Stops the waiting for another process. */
   signal?: AbortSignal;
   /** Told the recovery phrase if the vault was made. */
   onCreated?: (created: CreatedVault) => void;
@@ -211,6 +217,7 @@ async function openStore(
  * @throws VaultError `not_found` if there is none, `denied` on a wrong passphrase, `locked` if another process has it
  */
 export async function openVault(options: OpenOptions = {}): Promise<Vault> {
+  reuseLargeBuffers();
   const home = resolve(options.home ?? defaultHome());
   if (!hasVault(home) && options.create) {
     const created = await initVault({ home });
@@ -251,12 +258,17 @@ export class Vault implements AsyncDisposable {
   readonly #context: VaultContext;
   readonly #secrets: HomeSecrets;
   readonly #lock: HomeLock;
+  readonly #worker: WorkerCipher;
   #closed = false;
 
-  private constructor(context: VaultContext, secrets: HomeSecrets, lock: HomeLock) {
+  private constructor(
+    context: VaultContext,
+    parts: { secrets: HomeSecrets; lock: HomeLock; worker: WorkerCipher },
+  ) {
     this.#context = context;
-    this.#secrets = secrets;
-    this.#lock = lock;
+    this.#secrets = parts.secrets;
+    this.#lock = parts.lock;
+    this.#worker = parts.worker;
   }
 
   /** Puts the parts together. For {@link openVault}, which holds the lock. */
@@ -275,6 +287,8 @@ export class Vault implements AsyncDisposable {
         position: () =>
           database.guard(() => ({ last: index.lastSegment(nodeId), clock: index.totals().clock })),
       });
+      const local = new LocalCipher(keys.chunk);
+      const worker = new WorkerCipher(secrets.masterKey);
       const context: VaultContext = {
         home,
         keys,
@@ -285,14 +299,14 @@ export class Vault implements AsyncDisposable {
         random: systemRandom,
         database,
         store,
-        objects: new VerifiedStore(store),
         index,
         segments: new SegmentReader({ keys, index, read: (address) => store.getSync(address) }),
         committer,
         chunker: new Chunker(keys.gearSeed),
+        cipherFor: (bytes) => bytes < WORKER_BYTES_MIN ? local : worker,
         problems,
       };
-      return new Vault(context, secrets, lock);
+      return new Vault(context, { secrets, lock, worker });
     } catch (error) {
       database.close();
       if (error instanceof IndexDamage) {
@@ -470,10 +484,12 @@ export class Vault implements AsyncDisposable {
       await this.#context.store.close();
       this.#context.database.close();
     } finally {
+      this.#worker.close();
       this.#lock.release();
     }
   }
 
+  /** Closes it: `await using vault = await openVault()`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }

@@ -1,0 +1,156 @@
+/**
+ * Sealing and opening chunks, here or on a worker thread. A large file keeps two cores busy: this thread reads, cuts,
+ * looks up and writes, the worker compresses, seals and checks. A small file is done before a worker has started.
+ *
+ * @module
+ */
+
+import { type Address, type Bytes, type ErrorCode, shortHex, VaultError } from "../base/mod.ts";
+import { compress, decompress, type ReferenceFields } from "../content/mod.ts";
+import { CODEC_RAW, CODEC_ZSTD, type Sealed, type Sealer } from "../seal/mod.ts";
+import { matchesAddress } from "../store/mod.ts";
+
+/** Contents of at least this many bytes go to the worker. */
+export const WORKER_BYTES_MIN = 8 * 1024 * 1024;
+
+/** Seals and opens chunks. */
+export interface ChunkCipher {
+  /** Whether bytes handed over are taken along, so that they must be the caller's own and can't be used after. */
+  readonly takesBytes: boolean;
+  /** Compresses a chunk if that pays, and seals it. `id` must be that of these very bytes. */
+  seal(plain: Bytes, id: Bytes): Promise<Sealed>;
+  /** Checks a sealed chunk in full and opens it. @throws VaultError `damaged` */
+  open(sealed: Bytes, reference: ReferenceFields): Promise<Bytes>;
+}
+
+/** Seals plaintext of any domain, compressed if that pays. */
+export function sealPlain(sealer: Sealer, plain: Bytes, id: Bytes): Promise<Sealed> {
+  const compressed = compress(plain);
+  return sealer.seal({
+    id,
+    length: plain.length,
+    payload: compressed ?? plain,
+    codec: compressed === null ? CODEC_RAW : CODEC_ZSTD,
+  });
+}
+
+/** @throws VaultError `damaged` if the bytes are not the ones that the address names */
+export async function checkAddress(address: Address, bytes: Bytes, what: string): Promise<void> {
+  if (await matchesAddress(address, bytes)) return;
+  throw new VaultError(
+    "damaged",
+    `Cannot read ${what} ${shortHex(address)}: its bytes do not match its address`,
+  );
+}
+
+/** Works on the calling thread. */
+export class LocalCipher implements ChunkCipher {
+  readonly takesBytes = false;
+  readonly #sealer: Sealer;
+
+  constructor(sealer: Sealer) {
+    this.#sealer = sealer;
+  }
+
+  seal(plain: Bytes, id: Bytes): Promise<Sealed> {
+    return sealPlain(this.#sealer, plain, id);
+  }
+
+  async open(sealed: Bytes, reference: ReferenceFields): Promise<Bytes> {
+    await checkAddress(reference.address, sealed, "chunk");
+    return await this.#sealer.open(sealed, reference, decompress);
+  }
+}
+
+/** What goes to the worker: first the key, then one request after the other. */
+export type CipherRequest =
+  | { masterKey: Bytes }
+  | { task: number; seal: Bytes; id: Bytes }
+  | { task: number; open: Bytes; reference: ReferenceFields };
+
+/** What comes back. */
+export type CipherReply =
+  | { task: number; sealed: Sealed }
+  | { task: number; plain: Bytes }
+  | { task: number; error: { code: ErrorCode; message: string } };
+
+interface Waiting {
+  resolve: (reply: CipherReply) => void;
+  reject: (error: unknown) => void;
+}
+
+/** Works on a thread of its own, which is started with the first request. */
+export class WorkerCipher implements ChunkCipher {
+  readonly takesBytes = true;
+  readonly #masterKey: Bytes;
+  readonly #waiting = new Map<number, Waiting>();
+  #worker: Worker | null = null;
+  #task = 0;
+
+  constructor(masterKey: Bytes) {
+    this.#masterKey = masterKey;
+  }
+
+  async seal(plain: Bytes, id: Bytes): Promise<Sealed> {
+    const reply = await this.#ask({ task: ++this.#task, seal: plain, id }, plain);
+    if (!("sealed" in reply)) {
+      throw new VaultError("failed", "Cannot seal: the worker answered something else");
+    }
+    return reply.sealed;
+  }
+
+  async open(sealed: Bytes, reference: ReferenceFields): Promise<Bytes> {
+    const reply = await this.#ask({
+      task: ++this.#task,
+      open: sealed,
+      reference: ownFields(reference),
+    }, sealed);
+    if (!("plain" in reply)) {
+      throw new VaultError("failed", "Cannot open: the worker answered something else");
+    }
+    return reply.plain;
+  }
+
+  /** Ends the thread. Requests under way fail. */
+  close(): void {
+    this.#worker?.terminate();
+    this.#worker = null;
+    this.#failAll(new VaultError("interrupted", "Cannot go on: the vault was closed"));
+  }
+
+  #ask(request: Exclude<CipherRequest, { masterKey: Bytes }>, bytes: Bytes): Promise<CipherReply> {
+    const worker = this.#worker ??= this.#start();
+    return new Promise((resolve, reject) => {
+      this.#waiting.set(request.task, { resolve, reject });
+      worker.postMessage(request, [bytes.buffer]);
+    });
+  }
+
+  #start(): Worker {
+    const worker = new Worker(new URL("./cipher_worker.ts", import.meta.url), { type: "module" });
+    worker.onmessage = ({ data }: MessageEvent<CipherReply>) => {
+      const waiting = this.#waiting.get(data.task);
+      this.#waiting.delete(data.task);
+      if ("error" in data) waiting?.reject(new VaultError(data.error.code, data.error.message));
+      else waiting?.resolve(data);
+    };
+    worker.onerror = (event) => {
+      event.preventDefault();
+      this.#failAll(
+        new VaultError("failed", `Cannot seal or open chunks: the worker failed: ${event.message}`),
+      );
+    };
+    worker.postMessage({ masterKey: this.#masterKey } satisfies CipherRequest);
+    return worker;
+  }
+
+  #failAll(error: VaultError): void {
+    for (const { reject } of this.#waiting.values()) reject(error);
+    this.#waiting.clear();
+  }
+}
+
+/** Fields whose bytes are their own: a view would take its whole buffer along to the worker. */
+function ownFields({ id, address, length, sealedLength }: ReferenceFields): ReferenceFields {
+  return { id: id.slice(), address: address.slice(), length, sealedLength };
+}
