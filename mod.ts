@@ -11,9 +11,10 @@
  * for (const { version, size } of await vault.history("notes.txt")) console.log(version, size);
  * ```
  *
- * The vault lies in `$GOVAULT_HOME` or the platform's place for a program's data, unless `home` names another
- * folder; the program needs leave to read and write there. `await using` closes it: one process has a vault
- * open at a time. Every failure is a {@link VaultError}: switch on its `code`, never on its text.
+ * The vault lies where the command line has it too, in the platform's place for a program's data, unless
+ * `home` names another folder; the program needs leave to read and write there. `await using` closes it: one
+ * process has a vault open at a time. Every failure is a {@link VaultError}: switch on its `code`, never on
+ * its text.
  *
  * @module
  */
