@@ -116,7 +116,7 @@ export class Chunker {
     const gear = this.#gear;
     const strict = scan(gear, bytes, shortest, normal, this.#strictMask);
     if (strict !== NO_CUT) return strict - start;
-    const loose = scan(gear, bytes, Math.max(shortest, normal), longest, this.#looseMask);
+    const loose = scan(gear, bytes, normal, longest, this.#looseMask);
     return (loose === NO_CUT ? longest : loose) - start;
   }
 }
@@ -130,8 +130,8 @@ function highBits(count: number): number {
 
 /**
  * The first position p in (from, to] where the hash of the 32 bytes before p is zero under the mask, or
- * {@link NO_CUT}. The hot loop of a put: four bytes a turn, so that the loop's own cost is shared, on signed
- * 32-bit integers, which the compiler keeps in registers.
+ * {@link NO_CUT}. Whole fours go the fast way. The parts are functions of their own because the compiler makes
+ * a loop noticeably slower when others stand in the same function (by 30 % as measured).
  */
 function scan(
   gear: Int32Array,
@@ -140,11 +140,32 @@ function scan(
   to: number,
   mask: number,
 ): number {
-  let hash = 0;
-  for (let i = from - WINDOW_BYTES; i < from; i++) hash = ((hash << 1) + gear[bytes[i]!]!) | 0;
+  const foursEnd = from + ((to - from) & ~3);
+  const found = scanFours(gear, bytes, from, foursEnd, mask, hashBefore(gear, bytes, from));
+  if (found !== NO_CUT) return found;
+  return scanOnes(gear, bytes, foursEnd, to, mask, hashBefore(gear, bytes, foursEnd));
+}
 
-  let i = from;
-  for (const last = to - 3; i < last; i += 4) {
+/** The gear hash of the 32 bytes before a position: all that it can depend on. */
+function hashBefore(gear: Int32Array, bytes: Uint8Array, at: number): number {
+  let hash = 0;
+  for (let i = at - WINDOW_BYTES; i < at; i++) hash = ((hash << 1) + gear[bytes[i]!]!) | 0;
+  return hash;
+}
+
+/**
+ * The hot loop of a put: four bytes a turn, so that the loop's own cost is shared, in signed 32-bit integers,
+ * which the compiler keeps in registers. `to - from` is a multiple of four.
+ */
+function scanFours(
+  gear: Int32Array,
+  bytes: Uint8Array,
+  from: number,
+  to: number,
+  mask: number,
+  hash: number,
+): number {
+  for (let i = from; i < to; i += 4) {
     hash = ((hash << 1) + gear[bytes[i]!]!) | 0;
     if ((hash & mask) === 0) return i + 1;
     hash = ((hash << 1) + gear[bytes[i + 1]!]!) | 0;
@@ -154,7 +175,18 @@ function scan(
     hash = ((hash << 1) + gear[bytes[i + 3]!]!) | 0;
     if ((hash & mask) === 0) return i + 4;
   }
-  for (; i < to; i++) {
+  return NO_CUT;
+}
+
+function scanOnes(
+  gear: Int32Array,
+  bytes: Uint8Array,
+  from: number,
+  to: number,
+  mask: number,
+  hash: number,
+): number {
+  for (let i = from; i < to; i++) {
     hash = ((hash << 1) + gear[bytes[i]!]!) | 0;
     if ((hash & mask) === 0) return i + 1;
   }
