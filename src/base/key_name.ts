@@ -60,7 +60,6 @@ export function quoteKey(text: string): string {
   const odd = /[\x00-\x1f\x7f-\x9f"\\\u200e\u200f\u202a-\u202e\u2066-\u2069]|^\s|\s$|^$/u;
   if (!odd.test(cut)) return cut;
   return JSON.stringify(cut).replace(
-    // deno-lint-ignore no-control-regex -- as above
     /[\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu,
     (c) => "\\u" + c.charCodeAt(0).toString(16).padStart(4, "0"),
   );
