@@ -141,7 +141,13 @@ function readKeyFile(home: string, kind: KeyKind, disk: Disk): string {
   try {
     return new TextDecoder().decode(readSmallFile(disk, path, KEY_FILE_BYTES_MAX));
   } catch (error) {
-    throw asVaultError(error, `Cannot read ${path}`);
+    const wrapped = asVaultError(error, `Cannot read ${path}`);
+    if (wrapped.code !== "not_found" && !(error instanceof RangeError)) throw wrapped;
+    // A home that lacks one of its keys is no missing key of a file: exit code 3 is for those.
+    throw new VaultError("damaged", wrapped.message, {
+      hint: "put it back from a copy, or remove keys/vault.key and run `govault recover --phrase`",
+      cause: error,
+    });
   }
 }
 
