@@ -12,5 +12,6 @@ export * from "./crc32.ts";
 export * from "./disk.ts";
 export * from "./ed25519.ts";
 export * from "./errors.ts";
+export * from "./hmac.ts";
 export * from "./key_name.ts";
 export * from "./limits.ts";

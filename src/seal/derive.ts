@@ -5,8 +5,7 @@
  */
 
 import { hkdfSync } from "node:crypto";
-import { type Bytes, Ed25519Signer, encodeUtf8, sha256, VaultError } from "../base/mod.ts";
-import { Hmac } from "./hmac.ts";
+import { type Bytes, Ed25519Signer, encodeUtf8, Hmac, sha256, VaultError } from "../base/mod.ts";
 import { Sealer } from "./sealer.ts";
 
 /** Length of the master key and of every secret derived from it. */

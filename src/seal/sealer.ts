@@ -12,7 +12,9 @@
 import {
   type Address,
   type Bytes,
+  equalCodes,
   HASH_BYTES,
+  Hmac,
   PLAIN_BYTES_MAX,
   sha256,
   shortHex,
@@ -34,7 +36,6 @@ import {
   parseSealedHeader,
   type SealedHeader,
 } from "./header.ts";
-import { equalCodes, Hmac } from "./hmac.ts";
 
 /** What is sealed. */
 export type Domain = "chunk" | "manifest" | "body";

@@ -208,9 +208,9 @@ export class IndexDatabase {
     return statement;
   }
 
-  /** Runs a statement that returns nothing. */
-  run(sql: string, ...values: Column[]): void {
-    this.#statement(sql).run(...values);
+  /** Runs a statement that returns nothing; says how many rows it changed. */
+  run(sql: string, ...values: Column[]): number {
+    return Number(this.#statement(sql).run(...values).changes);
   }
 
   /** The first row, if any. */

@@ -47,8 +47,16 @@ export async function openVersion(
 ): Promise<OpenedVersion> {
   const key = nameKey(context, keyText);
   const { version, body } = selectContent(context, key, select);
-  const { references } = await loadManifest(context, body.manifest);
-  return { key, version, body, references };
+  return await openContent(context, { key, version, body });
+}
+
+/** Reads the references of a version that has been found. @throws VaultError `damaged` */
+export async function openContent(
+  context: VaultContext,
+  found: Omit<OpenedVersion, "references">,
+): Promise<OpenedVersion> {
+  const { references } = await loadManifest(context, found.body.manifest);
+  return { ...found, references };
 }
 
 /** A version's bytes, as a stream that reads on only as fast as it is read. */
@@ -120,7 +128,7 @@ export async function writeEntry(
   const { body } = opened;
   const there = lstat(path);
   if (body.type === "folder") {
-    if (there === null) await attempt(path, () => Deno.mkdir(path));
+    if (there === null) await attempt(path, () => Deno.mkdirSync(path));
     else if (!there.isDirectory) throw inTheWay(path, "a file is in the way of a folder");
     await applyMeta(path, body);
     return;
@@ -144,13 +152,13 @@ export async function writeEntry(
     `.${basename(path).slice(0, 60)}.${toHex(context.random.bytes(6))}.govault`,
   );
   try {
-    if (body.type === "link") await attempt(path, () => Deno.symlink(body.target, temporary));
+    if (body.type === "link") await attempt(path, () => Deno.symlinkSync(body.target, temporary));
     else {await writeFile(context, opened, { path, temporary }, {
         ...options,
         replaces: there !== null,
       });}
     options.signal?.throwIfAborted();
-    await attempt(path, () => Deno.rename(temporary, path));
+    await attempt(path, () => Deno.renameSync(temporary, path));
   } catch (error) {
     await Deno.remove(temporary).catch(
       () => {/* it was never made, or the disk is gone with it */},
@@ -167,7 +175,7 @@ async function writeFile(
 ): Promise<void> {
   const file = await attempt(
     path,
-    () => Deno.open(temporary, { write: true, createNew: true, mode: 0o600 }),
+    () => Deno.openSync(temporary, { write: true, createNew: true, mode: 0o600 }),
   );
   try {
     let doneBytes = 0;
@@ -189,9 +197,9 @@ async function writeFile(
   await applyMeta(temporary, opened.body);
 }
 
-async function writeAll(file: Deno.FsFile, bytes: Bytes): Promise<void> {
+function writeAll(file: Deno.FsFile, bytes: Bytes): void {
   for (let done = 0; done < bytes.length;) {
-    done += await file.write(done === 0 ? bytes : bytes.subarray(done));
+    done += file.writeSync(done === 0 ? bytes : bytes.subarray(done));
   }
 }
 
@@ -200,9 +208,9 @@ export async function applyMeta(
   path: string,
   { mode, mtime }: { mode: number; mtime: number },
 ): Promise<void> {
-  await attempt(path, async () => {
-    if (Deno.build.os !== "windows") await Deno.chmod(path, mode & 0o777);
-    await Deno.utime(path, new Date(mtime), new Date(mtime));
+  await attempt(path, () => {
+    if (Deno.build.os !== "windows") Deno.chmodSync(path, mode & 0o777);
+    Deno.utimeSync(path, new Date(mtime), new Date(mtime));
   });
 }
 
@@ -266,7 +274,7 @@ function inTheWay(path: string, state: string, hint?: string): VaultError {
   return new VaultError("exists", `Cannot write ${path}: ${state}`, hint ? { hint } : {});
 }
 
-async function attempt<T>(path: string, work: () => Promise<T>): Promise<T> {
+async function attempt<T>(path: string, work: () => T | Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (error) {

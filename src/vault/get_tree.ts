@@ -6,13 +6,14 @@
  */
 
 import { join } from "@std/path";
-import { asVaultError, hasPrefix, parsePrefix, quoteKey, VaultError } from "../base/mod.ts";
+import { asVaultError, parsePrefix, quoteKey, VaultError } from "../base/mod.ts";
 import type { VaultContext } from "./context.ts";
-import { applyMeta, lstat, openVersion, writeEntry } from "./get.ts";
-import { listKeys } from "./list.ts";
-import { toHex } from "../base/mod.ts";
-import type { KeyInfo, VersionInfo, WorkOptions } from "./types.ts";
-import { describeId } from "./versions.ts";
+import { applyMeta, lstat, openContent, type OpenedVersion, writeEntry } from "./get.ts";
+import { inOrder, type Task } from "./in_order.ts";
+import { type Listed, listKeys } from "./list.ts";
+import { ENTRIES_IN_WORK, ENTRY_BYTES, LARGE_FILE_BYTES, TreeProgress } from "./tree_work.ts";
+import type { VersionInfo, WorkOptions } from "./types.ts";
+import { contentOf, nameKey } from "./versions.ts";
 
 /** Options of {@link getTree}. */
 export interface GetTreeOptions extends WorkOptions {
@@ -54,51 +55,90 @@ export async function* getTree(
       },
     );
   }
+  const places = keys.map((listed) => placeOf(listed, { prefix, folder }));
   const tree = new SafeTree(folder);
-  const folders: { path: string; info: KeyInfo }[] = [];
-  const totalBytes = keys.reduce((sum, { size }) => sum + size, 0);
-  let doneBytes = 0;
-  // Links come last, so that none of them can be on the way to a file.
-  const ordered = [
-    ...keys.filter(({ meta }) => meta.type !== "link"),
-    ...keys.filter(({ meta }) => meta.type === "link"),
-  ];
-  for (const info of ordered) {
+  const folders = places.filter(({ listed }) => listed.info.meta.type === "folder");
+  const made: Place[] = [];
+  for (const place of folders) {
     options.signal?.throwIfAborted();
-    const parts = hasPrefix(info.key, prefix) && info.key !== prefix
-      ? info.key.slice(prefix === "" ? 0 : prefix.length + 1).split("/")
-      : [];
-    const path = join(folder, ...parts);
-    try {
-      const id = toHex(info.id);
-      if (info.meta.type === "folder") {
-        tree.enter(parts);
-        folders.push({ path, info });
-      } else {
-        if (parts.length > 0) tree.enter(parts.slice(0, -1));
-        checkPart(parts.at(-1) ?? "");
-        const opened = await openVersion(context, info.key, { kind: "id", prefix: id });
-        await writeEntry(context, opened, path, {
-          ...options,
-          onProgress: (progress) =>
-            options.onProgress?.({
-              ...progress,
-              doneBytes: doneBytes + progress.doneBytes,
-              totalBytes,
-            }),
-        });
-      }
-      doneBytes += info.size;
-      yield { path, version: describeId(context, info.key, info.id) };
-    } catch (error) {
-      const wrapped = asVaultError(error, `Cannot write ${path}`);
-      if (wrapped.code === "interrupted" || wrapped.code === "no_space") throw wrapped;
-      yield { path, error: wrapped };
-    }
+    const outcome = await attempt(place, () => {
+      tree.enter(place.parts);
+      made.push(place);
+    });
+    yield outcome;
+  }
+  const progress = new TreeProgress(
+    options.onProgress,
+    keys.reduce((sum, { info }) => sum + info.size, 0),
+  );
+  // Links come last, so that none of them can be on the way to a file.
+  for (const type of ["file", "link"] as const) {
+    const ofType = places.filter(({ listed }) => listed.info.meta.type === type);
+    yield* inOrder(tasks(context, ofType, { ...options, tree, progress }), ENTRIES_IN_WORK);
   }
   // Last, and the deepest first: writing into a folder changes its time, and its mode may forbid it.
-  for (const { path, info } of folders.sort((a, b) => b.path.length - a.path.length)) {
-    await applyMeta(path, info.meta);
+  for (const { path, listed } of made.sort((a, b) => b.parts.length - a.parts.length)) {
+    await applyMeta(path, listed.info.meta);
+  }
+}
+
+/** Where an entry goes. */
+interface Place {
+  listed: Listed;
+  /** Parts of its key below the prefix; none for the prefix itself. */
+  parts: readonly string[];
+  path: string;
+}
+
+function placeOf(listed: Listed, { prefix, folder }: { prefix: string; folder: string }): Place {
+  const { key } = listed.info;
+  const parts = key === prefix ? [] : key.slice(prefix === "" ? 0 : prefix.length + 1).split("/");
+  return { listed, parts, path: join(folder, ...parts) };
+}
+
+function* tasks(
+  context: VaultContext,
+  places: readonly Place[],
+  options: GetTreeOptions & { tree: SafeTree; progress: TreeProgress },
+): Generator<Task<GetOutcome>> {
+  for (const place of places) {
+    options.signal?.throwIfAborted();
+    const { listed } = place;
+    const onProgress = options.progress.of(listed.info.key);
+    yield {
+      bytes: ENTRY_BYTES + Math.min(listed.info.size, LARGE_FILE_BYTES),
+      start: () =>
+        attempt(place, async () => {
+          if (place.parts.length > 0) options.tree.enter(place.parts.slice(0, -1));
+          checkPart(place.parts.at(-1) ?? "");
+          const opened = await openListed(context, listed);
+          await writeEntry(context, opened, place.path, { ...options, onProgress });
+        }),
+    };
+  }
+}
+
+function openListed(context: VaultContext, { info, version }: Listed): Promise<OpenedVersion> {
+  const key = nameKey(context, info.key);
+  // The row number of a segment may be another after a rebuild, so the version is looked up anew with its body.
+  const found = context.database.guard(() =>
+    contentOf(context, key, context.index.knownVersion(version.id))
+  );
+  return openContent(context, { key, ...found });
+}
+
+/** Makes what goes wrong with one entry an outcome; an interruption and a full disk end everything. */
+async function attempt(
+  { listed, path }: Place,
+  work: () => void | Promise<void>,
+): Promise<GetOutcome> {
+  try {
+    await work();
+    return { path, version: listed.described };
+  } catch (error) {
+    const wrapped = asVaultError(error, `Cannot write ${path}`);
+    if (wrapped.code === "interrupted" || wrapped.code === "no_space") throw wrapped;
+    return { path, error: wrapped };
   }
 }
 

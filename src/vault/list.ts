@@ -4,11 +4,11 @@
  * @module
  */
 
-import { clockMs, latestAt } from "../log/mod.ts";
+import { latestAt } from "../log/mod.ts";
 import { hasPrefix, type KeyName, parsePrefix, toHex } from "../base/mod.ts";
 import type { VaultContext } from "./context.ts";
 import type { IndexedKey, IndexedVersion } from "./record_index.ts";
-import type { KeyInfo } from "./types.ts";
+import type { KeyInfo, VersionInfo } from "./types.ts";
 import { describeVersion, nameOf } from "./versions.ts";
 
 /** Which keys to list. */
@@ -28,21 +28,29 @@ interface Candidate {
   version: IndexedVersion;
 }
 
+/** A key with the version that counts. */
+export interface Listed {
+  info: KeyInfo;
+  version: IndexedVersion;
+  described: VersionInfo;
+}
+
 /** The keys of a vault, sorted by name. Names are sealed, so listing opens one record a key. */
-export function listKeys(context: VaultContext, options: ListOptions): KeyInfo[] {
+export function listKeys(context: VaultContext, options: ListOptions): Listed[] {
   const prefix = parsePrefix(options.prefix ?? "");
   return context.database.guard(() => {
-    const found: KeyInfo[] = [];
-    for (const { key, version } of candidates(context, options)) {
-      const name = nameOf(context, key.tag, version);
+    const found: Listed[] = [];
+    for (const candidate of candidates(context, options)) {
+      const name = nameOf(context, candidate.key.tag, candidate.version);
       if (name === null || !hasPrefix(name, prefix)) continue;
-      const info = describe(context, { key, version }, name);
-      if (options.node !== undefined && !toHex(info.node).startsWith(options.node.toLowerCase())) {
-        continue;
+      const listed = describe(context, candidate, name);
+      if (
+        options.node === undefined || toHex(listed.info.node).startsWith(options.node.toLowerCase())
+      ) {
+        found.push(listed);
       }
-      found.push(info);
     }
-    return found.sort((a, b) => a.key < b.key ? -1 : a.key > b.key ? 1 : 0);
+    return found.sort((a, b) => a.info.key < b.info.key ? -1 : a.info.key > b.info.key ? 1 : 0);
   });
 }
 
@@ -61,20 +69,23 @@ function candidates(context: VaultContext, { at, deleted }: ListOptions): Candid
   return found.sort((a, b) => a.version.segment - b.version.segment);
 }
 
-function describe(context: VaultContext, { key, version }: Candidate, name: KeyName): KeyInfo {
-  const isLatest = key.latest !== null && toHex(key.latest) === toHex(version.id);
-  const conflict = key.heads.length > 1 &&
-    key.heads.some((head) => toHex(head) === toHex(version.id));
-  const info = describeVersion(context, name, version, { latest: isLatest, conflict });
-  return {
+function describe(context: VaultContext, { key, version }: Candidate, name: KeyName): Listed {
+  const id = toHex(version.id);
+  const latest = key.latest !== null && toHex(key.latest) === id;
+  const conflict = key.heads.length > 1 && key.heads.some((head) => toHex(head) === id);
+  const described = describeVersion(context, name, version, { latest, conflict });
+  const { size, time, node, meta } = described;
+  const deleted = version.op === "delete";
+  const info = {
     key: name,
-    version: info.version,
-    id: info.id,
-    size: info.size,
-    time: clockMs(version.clock),
-    node: info.node,
-    deleted: version.op === "delete",
+    version: version.depth,
+    id: version.id,
+    size,
+    time,
+    node,
+    deleted,
     conflict,
-    meta: info.meta,
+    meta,
   };
+  return { info, version, described };
 }

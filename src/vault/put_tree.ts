@@ -9,7 +9,9 @@ import { basename, join, resolve } from "@std/path";
 import { asVaultError, parseKey, quoteKey, VaultError } from "../base/mod.ts";
 import { type ByteSource, sourceOf, sourceOfFile } from "./byte_source.ts";
 import type { VaultContext } from "./context.ts";
+import { inOrder, type Task } from "./in_order.ts";
 import { putContent } from "./put.ts";
+import { ENTRIES_IN_WORK, ENTRY_BYTES, LARGE_FILE_BYTES, TreeProgress } from "./tree_work.ts";
 import type { EntryType, FileMeta, OnProgress, PutResult, WorkOptions } from "./types.ts";
 
 /** Options of {@link putPath}. */
@@ -30,14 +32,6 @@ interface Entry {
   type: EntryType;
 }
 
-/** Entries in work at once. */
-const ENTRIES_MAX = 256;
-/** Bytes that entries in work may hold in buffers. */
-const WORKING_BYTES_MAX = 24 * 1024 * 1024;
-/** What a large file holds: its buffers and the chunks in work. */
-const LARGE_FILE_BYTES = 20 * 1024 * 1024;
-const ENTRY_BYTES = 32 * 1024;
-
 /**
  * Stores a path. One entry that can't be stored is an outcome and does not end the rest; an interruption does.
  *
@@ -48,38 +42,33 @@ export async function* putPath(
   path: string,
   options: PutPathOptions,
 ): AsyncGenerator<PutOutcome> {
-  const working: { work: Promise<PutOutcome>; bytes: number }[] = [];
-  let bytes = 0;
-  const progress = new TreeProgress(options.onProgress);
+  yield* inOrder(tasks(context, path, options), ENTRIES_IN_WORK);
+}
+
+function* tasks(
+  context: VaultContext,
+  path: string,
+  options: PutPathOptions,
+): Generator<Task<PutOutcome>> {
   const keys = new Map<string, string>();
-  try {
-    for (const found of walk(context, path, options)) {
-      options.signal?.throwIfAborted();
-      let work: Promise<PutOutcome>;
-      let weight = ENTRY_BYTES;
-      if ("error" in found) work = Promise.resolve(found);
-      else {
-        weight += Math.min(found.info.size, LARGE_FILE_BYTES);
-        while (
-          working.length > 0 &&
-          (working.length >= ENTRIES_MAX || bytes + weight > WORKING_BYTES_MAX)
-        ) {
-          const first = working.shift()!;
-          bytes -= first.bytes;
-          yield await first.work;
-        }
-        work = checkTwin(keys, found) ??
-          putEntry(context, found, { ...options, onProgress: progress.of(found) });
-        work.catch(() => {/* thrown below, in its turn */});
-      }
-      working.push({ work, bytes: weight });
-      bytes += weight;
+  let progress: TreeProgress | null = null;
+  for (const found of walk(context, path, options)) {
+    options.signal?.throwIfAborted();
+    if ("error" in found) {
+      yield { bytes: 0, start: () => Promise.resolve(found) };
+      continue;
     }
-    for (let first = working.shift(); first !== undefined; first = working.shift()) {
-      yield await first.work;
-    }
-  } finally {
-    await Promise.allSettled(working.map(({ work }) => work));
+    const twin = checkTwin(keys, found);
+    // Of a tree nobody knows the size before it has been walked.
+    progress ??= new TreeProgress(
+      options.onProgress,
+      found.type === "file" ? found.info.size : undefined,
+    );
+    const entryOptions = { ...options, onProgress: progress.of(found.key) };
+    yield {
+      bytes: ENTRY_BYTES + Math.min(found.info.size, LARGE_FILE_BYTES),
+      start: () => twin ?? putEntry(context, found, entryOptions),
+    };
   }
 }
 
@@ -97,25 +86,6 @@ function checkTwin(keys: Map<string, string>, entry: Entry): Promise<PutOutcome>
       { hint: "rename one of them; the names differ only in their Unicode form" },
     ),
   });
-}
-
-/** Sums up what the entries in work report. */
-class TreeProgress {
-  readonly #onProgress: OnProgress | undefined;
-  #done = 0;
-
-  constructor(onProgress: OnProgress | undefined) {
-    this.#onProgress = onProgress;
-  }
-
-  of(entry: Entry): OnProgress {
-    let seen = 0;
-    return ({ doneBytes }) => {
-      this.#done += doneBytes - seen;
-      seen = doneBytes;
-      this.#onProgress?.({ doneBytes: this.#done, totalBytes: undefined, item: entry.key });
-    };
-  }
 }
 
 function* walk(
@@ -225,12 +195,12 @@ async function putOne(
     type,
     mode: (info.mode ?? 0o644) & 0o7777,
     mtime: info.mtime?.getTime() ?? 0,
-    target: type === "link" ? await Deno.readLink(path) : "",
+    target: type === "link" ? Deno.readLinkSync(path) : "",
   };
   if (type !== "file") {
     return await putContent(context, key, sourceOf(new Uint8Array(0)), { ...options, meta });
   }
-  const file = await Deno.open(path);
+  const file = Deno.openSync(path);
   let source: ByteSource = sourceOfFile(file, path, info.size);
   if (info.isFile) source = unchanging(source, { file, path });
   return await putContent(context, key, source, {

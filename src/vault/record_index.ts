@@ -67,8 +67,8 @@ export class RecordIndex {
 
   /** The key with this tag, or null. */
   key(tag: Bytes): IndexedKey | null {
-    const row = this.#database.get("SELECT * FROM keys WHERE tag = ?", tag);
-    if (row !== undefined) return readKey(row);
+    const key = this.#keyRow(tag);
+    if (key !== null) return key;
     if (
       this.#database.get("SELECT 1 AS one FROM versions WHERE key_tag = ? LIMIT 1", tag) !==
         undefined
@@ -76,6 +76,11 @@ export class RecordIndex {
       throw new IndexDamage("a key has versions but no row");
     }
     return null;
+  }
+
+  #keyRow(tag: Bytes): IndexedKey | null {
+    const row = this.#database.get("SELECT * FROM keys WHERE tag = ?", tag);
+    return row === undefined ? null : readKey(row);
   }
 
   /** All keys, live or deleted, by tag. */
@@ -189,12 +194,13 @@ export class RecordIndex {
     const row = this.#enterSegment(address, segment);
     if (sizes === null) return;
     const totals = this.totals();
+    const anyDropped = this.#database.get("SELECT 1 AS one FROM dropped LIMIT 1") !== undefined;
     segment.records.forEach((record, position) => {
       const id = segment.ids[position]!;
       if (record.clock > totals.clock) totals.clock = record.clock;
       if (isVersionRecord(record)) {
         const { kind: op, keyTag, depth, clock, parents } = record;
-        const dropped =
+        const dropped = anyDropped &&
           this.#database.get("SELECT 1 AS one FROM dropped WHERE version = ?", id) !== undefined;
         const place = { segment: row, position };
         const size = sizes[position]!;
@@ -247,9 +253,8 @@ export class RecordIndex {
   }
 
   #enterVersion(version: IndexedVersion, totals: Totals): void {
-    if (this.version(version.id) !== null) return;
-    const key = this.key(version.keyTag);
-    this.#writeVersion(version);
+    if (this.#addVersion(version) === 0) return;
+    const key = this.#keyRow(version.keyTag);
     if (!version.dropped) {
       totals.versions++;
       totals.bytes += version.size;
@@ -282,7 +287,7 @@ export class RecordIndex {
       this.#database.run("INSERT OR IGNORE INTO dropped VALUES (?)", id);
       const version = this.version(id);
       if (version === null || version.dropped) continue;
-      this.#writeVersion({ ...version, dropped: true });
+      this.#replaceVersion({ ...version, dropped: true });
       totals.versions--;
       totals.bytes -= version.size;
       touched.set(toHex(version.keyTag), version.keyTag);
@@ -292,8 +297,7 @@ export class RecordIndex {
 
   /** Works a key's row out anew from all its versions. */
   #refold(tag: Bytes, totals: Totals): void {
-    const row = this.#database.get("SELECT * FROM keys WHERE tag = ?", tag);
-    const before = row === undefined ? null : readKey(row);
+    const before = this.#keyRow(tag);
     const versions = this.#database.all(
       `SELECT * FROM versions WHERE key_tag = ?`,
       tag,
@@ -311,9 +315,16 @@ export class RecordIndex {
     });
   }
 
-  #writeVersion(version: IndexedVersion): void {
+  #addVersion(version: IndexedVersion): number {
+    return this.#database.run(
+      "INSERT OR IGNORE INTO versions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+      ...writeVersion(version),
+    );
+  }
+
+  #replaceVersion(version: IndexedVersion): void {
     this.#database.run(
-      "INSERT OR REPLACE INTO versions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+      "REPLACE INTO versions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
       ...writeVersion(version),
     );
   }

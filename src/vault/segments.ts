@@ -5,15 +5,7 @@
  * @module
  */
 
-import {
-  type Address,
-  type Bytes,
-  equalBytes,
-  sha256,
-  shortHex,
-  toHex,
-  VaultError,
-} from "../base/mod.ts";
+import { type Address, type Bytes, equalBytes, sha256, shortHex, VaultError } from "../base/mod.ts";
 import { decompress } from "../content/mod.ts";
 import {
   type Body,
@@ -26,7 +18,7 @@ import {
   type VersionBody,
 } from "../log/mod.ts";
 import type { VaultKeys } from "../seal/mod.ts";
-import type { StoredSegment } from "../store/mod.ts";
+import type { IndexDatabase, StoredSegment } from "../store/mod.ts";
 import type { RecordIndex, SegmentContent } from "./record_index.ts";
 
 /** Bytes of segments that are kept open. */
@@ -80,22 +72,33 @@ export interface OpenedSegment {
   bodies(): readonly Body[];
 }
 
+/** What a {@link SegmentReader} works with. */
+export interface SegmentReaderContext {
+  keys: Pick<VaultKeys, "body">;
+  index: RecordIndex;
+  database: Pick<IndexDatabase, "rebuilds">;
+  read: ReadObject;
+}
+
 /** Opens segments by their row in the index, and keeps the last ones open. */
 export class SegmentReader {
-  readonly #opened = new Map<string, OpenedSegment & { length: number }>();
+  /** By row; the rows are those of the index as it was after so many rebuilds. */
+  readonly #opened = new Map<number, OpenedSegment & { length: number }>();
   #openedBytes = 0;
-  readonly #context: { keys: Pick<VaultKeys, "body">; index: RecordIndex; read: ReadObject };
+  #rebuilds = 0;
+  readonly #context: SegmentReaderContext;
 
-  constructor(context: { keys: Pick<VaultKeys, "body">; index: RecordIndex; read: ReadObject }) {
+  constructor(context: SegmentReaderContext) {
     this.#context = context;
   }
 
   /** @throws VaultError `damaged` if the segment is lost or not whole */
   open(row: number): OpenedSegment {
-    const { address } = this.#context.index.segment(row);
-    const name = toHex(address);
-    const kept = this.#opened.get(name);
+    const { index, database } = this.#context;
+    if (this.#rebuilds !== database.rebuilds.count) this.#forget();
+    const kept = this.#opened.get(row);
     if (kept !== undefined) return kept;
+    const { address } = index.segment(row);
     const bytes = this.#context.read(address);
     if (bytes === null || !equalBytes(sha256(bytes), address)) {
       const state = bytes === null ? "it is lost" : "its bytes do not match its address";
@@ -112,15 +115,21 @@ export class SegmentReader {
       bodies: () => bodies ??= openBodies(this.#context.keys, segment),
       length: bytes.length,
     };
-    this.#keep(name, opened);
+    this.#keep(row, opened);
     return opened;
   }
 
-  #keep(name: string, opened: OpenedSegment & { length: number }): void {
-    this.#opened.set(name, opened);
+  #forget(): void {
+    this.#opened.clear();
+    this.#openedBytes = 0;
+    this.#rebuilds = this.#context.database.rebuilds.count;
+  }
+
+  #keep(row: number, opened: OpenedSegment & { length: number }): void {
+    this.#opened.set(row, opened);
     this.#openedBytes += opened.length;
     for (const [oldest, { length }] of this.#opened) {
-      if (this.#openedBytes <= OPENED_BYTES_MAX || oldest === name) break;
+      if (this.#openedBytes <= OPENED_BYTES_MAX || oldest === row) break;
       this.#opened.delete(oldest);
       this.#openedBytes -= length;
     }

@@ -300,7 +300,12 @@ export class Vault implements AsyncDisposable {
         database,
         store,
         index,
-        segments: new SegmentReader({ keys, index, read: (address) => store.getSync(address) }),
+        segments: new SegmentReader({
+          keys,
+          index,
+          database,
+          read: (address) => store.getSync(address),
+        }),
         committer,
         chunker: new Chunker(keys.gearSeed),
         cipherFor: (bytes) => bytes < WORKER_BYTES_MIN ? local : worker,
@@ -367,7 +372,7 @@ export class Vault implements AsyncDisposable {
 
   /** Keys, sorted by name. */
   async *list(options: ListOptions = {}): AsyncIterable<KeyInfo> {
-    yield* listKeys(this.#context, options);
+    for (const { info } of listKeys(this.#context, options)) yield info;
   }
 
   /** Deletes a key by a tombstone; `purge` also forgets all its versions and frees their space. */

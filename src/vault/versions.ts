@@ -9,6 +9,7 @@ import {
   type Bytes,
   isVaultError,
   type KeyName,
+  type NodeId,
   parseKey,
   quoteKey,
   type RecordId,
@@ -171,13 +172,20 @@ export function describeVersion(
     op: version.op,
     time: clockMs(version.clock),
     size: version.size,
-    node: context.index.segment(version.segment).node,
+    node: nodeOf(context, version, body),
     latest: marks.latest,
     conflict: marks.conflict,
     addedBytes: body === null || body.kind === "delete" ? 0 : body.addedBytes,
     meta: body === null ? NO_META : metaOf(body),
     damaged: body === null,
   };
+}
+
+/** Who made a version: the open segment knows, and of a damaged one the index. */
+function nodeOf(context: VaultContext, version: IndexedVersion, body: VersionBody | null): NodeId {
+  return body === null
+    ? context.index.segment(version.segment).node
+    : context.segments.open(version.segment).segment.nodeId;
 }
 
 /** The body of a version, or null if its record is damaged. */

@@ -4,7 +4,7 @@ import { assertEquals } from "@std/assert";
 import { hkdfSync, scryptSync } from "node:crypto";
 import { concatBytes, encodeUtf8, fromHex, toHex } from "../../src/base/mod.ts";
 import { decryptGcm, decryptGcmSync, encryptGcm, encryptGcmSync } from "../../src/seal/aes_gcm.ts";
-import { equalCodes, Hmac } from "../../src/seal/hmac.ts";
+import { equalCodes, Hmac } from "../../src/base/hmac.ts";
 import keys from "../vectors/keys.json" with { type: "json" };
 import seal from "../vectors/seal.json" with { type: "json" };
 

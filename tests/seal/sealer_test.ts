@@ -12,7 +12,7 @@ import {
 } from "../../src/base/mod.ts";
 import { decryptGcmSync } from "../../src/seal/aes_gcm.ts";
 import { deriveVaultSecrets } from "../../src/seal/derive.ts";
-import { Hmac } from "../../src/seal/hmac.ts";
+import { Hmac } from "../../src/base/hmac.ts";
 import {
   type Codec,
   CODEC_RAW,

@@ -9,7 +9,7 @@
 
 import { createHash, type Hash } from "node:crypto";
 import { timingSafeEqual } from "@std/crypto/timing-safe-equal";
-import type { Bytes } from "../base/mod.ts";
+import type { Bytes } from "./bytes.ts";
 
 /** Block length of each hash, in bytes. */
 const BLOCK_BYTES = { sha256: 64, sha512: 128 } as const;

@@ -1,0 +1,37 @@
+/**
+ * What storing and fetching a tree have in common: how much is in work at once, and how it is summed up for the user.
+ *
+ * @module
+ */
+
+import type { InOrderLimits } from "./in_order.ts";
+import type { OnProgress } from "./types.ts";
+
+/** How many entries are in work at once, and what they may hold. */
+export const ENTRIES_IN_WORK: InOrderLimits = { tasksMax: 1024, bytesMax: 24 * 1024 * 1024 };
+/** What a large file holds: its buffers and the chunks in work. */
+export const LARGE_FILE_BYTES = 20 * 1024 * 1024;
+/** What any entry holds beside its bytes. */
+export const ENTRY_BYTES = 4 * 1024;
+
+/** Sums up what the entries in work report. */
+export class TreeProgress {
+  readonly #onProgress: OnProgress | undefined;
+  readonly #totalBytes: number | undefined;
+  #done = 0;
+
+  constructor(onProgress: OnProgress | undefined, totalBytes: number | undefined) {
+    this.#onProgress = onProgress;
+    this.#totalBytes = totalBytes;
+  }
+
+  /** What one entry reports to. */
+  of(item: string): OnProgress {
+    let seen = 0;
+    return ({ doneBytes }) => {
+      this.#done += doneBytes - seen;
+      seen = doneBytes;
+      this.#onProgress?.({ doneBytes: this.#done, totalBytes: this.#totalBytes, item });
+    };
+  }
+}
