@@ -7,7 +7,8 @@
 import { denoDisk, isVaultError, VaultError } from "../base/mod.ts";
 import { clockMs } from "../log/mod.ts";
 import { hasVault, homePaths } from "./home.ts";
-import { type OpenOptions, openVault, type Vault } from "./vault.ts";
+import { type OpenOptions, openVault } from "./open.ts";
+import type { Vault } from "./vault.ts";
 import type { DoctorFinding } from "./types.ts";
 
 /** Clocks may differ this much before a record counts as one from the future. */

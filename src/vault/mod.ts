@@ -11,12 +11,6 @@ export { defaultHome, hasVault } from "./home.ts";
 export type { ListOptions } from "./list.ts";
 export type { PutOutcome, PutPathOptions } from "./put_tree.ts";
 export type * from "./types.ts";
-export {
-  type CreatedVault,
-  initVault,
-  type OpenOptions,
-  openVault,
-  recoverVault,
-  Vault,
-} from "./vault.ts";
+export { type CreatedVault, initVault, type OpenOptions, openVault, recoverVault } from "./open.ts";
+export { Vault } from "./vault.ts";
 export type { VerifyOptions } from "./verify.ts";

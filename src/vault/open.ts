@@ -1,0 +1,279 @@
+/**
+ * Making, recovering and opening a vault: from a home on the disk to all parts at work.
+ *
+ * @module
+ */
+
+import { resolve } from "@std/path";
+import {
+  asVaultError,
+  type Bytes,
+  denoDisk,
+  isVaultError,
+  LOCK_WAIT_MS,
+  reuseLargeBuffers,
+  sha256,
+  systemClock,
+  systemRandom,
+  VaultError,
+} from "../base/mod.ts";
+import { Chunker, prepareCompression } from "../content/mod.ts";
+import {
+  deriveVaultKeys,
+  keyOfPhrase,
+  labelOfSealed,
+  phraseOfKey,
+  SECRET_BYTES,
+  type VaultKeys,
+} from "../seal/mod.ts";
+import { IndexDamage, IndexDatabase, PackStore, STORE_SCHEMA } from "../store/mod.ts";
+import { LocalCipher, WORKER_BYTES_MIN, WorkerCipher } from "./chunk_cipher.ts";
+import { Committer } from "./commit.ts";
+import {
+  defaultHome,
+  hasVault,
+  homePaths,
+  type HomeSecrets,
+  makeHome,
+  networkId,
+  readSecrets,
+} from "./home.ts";
+import { type HomeLock, lockHome } from "./lock.ts";
+import { RECORD_SCHEMA, RecordIndex } from "./record_index.ts";
+import { contentOfSegment, SegmentReader } from "./segments.ts";
+import { Vault } from "./vault.ts";
+
+const PASSPHRASE_ATTEMPTS_MAX = 3;
+
+/** What a vault tells once, when it is made. */
+export interface CreatedVault {
+  /** The 24 words that bring the vault's key back. */
+  phrase: string;
+  /** The vault's id. */
+  vault: Bytes;
+  /** This node's id. */
+  node: Bytes;
+  /** The network's id. */
+  network: Bytes;
+  /** The vault's folder. */
+  home: string;
+}
+
+/** How to open a vault. */
+export interface OpenOptions {
+  /** The vault's folder; the platform's place for a program's data if not given. */
+  home?: string;
+  /** Makes the vault if there is none. */
+  create?: boolean;
+  /** Asked for the passphrase of a protected vault, up to three times. */
+  passphrase?: string | ((ask: { attempt: number }) => string | Promise<string>);
+  /** How long to wait for another process to let go of the home, in milliseconds. */
+  lockWaitMs?: number;
+  /** Stops the waiting for another process. */
+  signal?: AbortSignal;
+  /** Told the recovery phrase if the vault was made. */
+  onCreated?: (created: CreatedVault) => void;
+}
+
+/** Takes a home's lock, after making its folder if need be. */
+function takeLock(home: string, { lockWaitMs, signal }: OpenOptions): Promise<HomeLock> {
+  denoDisk.makeFolder(home);
+  const waitMs = lockWaitMs ?? LOCK_WAIT_MS;
+  return lockHome(homePaths(home).lock, { waitMs, ...(signal ? { signal } : {}) });
+}
+
+/** Makes a vault in a home. @throws VaultError `exists` if there is one */
+export async function initVault(
+  options: { home?: string; passphrase?: string } = {},
+): Promise<CreatedVault> {
+  const home = resolve(options.home ?? defaultHome());
+  const lock = await takeLock(home, {});
+  try {
+    return await makeVault(home, { ...options, masterKey: systemRandom.bytes(SECRET_BYTES) });
+  } finally {
+    lock.release();
+  }
+}
+
+/** Makes the vault of a master key. The caller has the lock. */
+async function makeVault(
+  home: string,
+  { masterKey, passphrase }: { masterKey: Bytes; passphrase?: string },
+): Promise<CreatedVault> {
+  const protection = passphrase !== undefined ? { passphrase } : {};
+  await makeHome(home, { masterKey, random: systemRandom, ...protection });
+  const { node, networkSecret } = await readSecrets(home, () => passphrase ?? "");
+  return {
+    phrase: phraseOfKey(masterKey),
+    vault: deriveVaultKeys(masterKey).vaultId,
+    node: sha256(node.publicKey),
+    network: networkId(networkSecret),
+    home,
+  };
+}
+
+/**
+ * Gives a home its vault's key back, from the recovery phrase. What lies in the home's packs is readable again.
+ *
+ * @throws VaultError `exists` if the home has a key, `usage` if the phrase is none, `denied` if it is another vault's
+ */
+export async function recoverVault(
+  options: { home?: string; phrase: string; passphrase?: string },
+): Promise<CreatedVault & { keys: number; versions: number }> {
+  const home = resolve(options.home ?? defaultHome());
+  const masterKey = keyOfPhrase(options.phrase);
+  if (hasVault(home)) {
+    throw new VaultError("exists", `Cannot recover a vault in ${home}: it has a key already`, {
+      hint: "name another folder with --home",
+    });
+  }
+  const lock = await takeLock(home, {});
+  let created: CreatedVault;
+  try {
+    await checkPacks(home, deriveVaultKeys(masterKey));
+    created = await makeVault(home, { ...options, masterKey });
+  } finally {
+    lock.release();
+  }
+  await using vault = await openVault({ home, passphrase: options.passphrase ?? "" });
+  const { keys, versions } = await vault.status();
+  return { ...created, keys, versions };
+}
+
+/** Refuses a key whose vault has nothing in packs that hold another's records. */
+async function checkPacks(home: string, keys: VaultKeys): Promise<void> {
+  if (denoDisk.list(homePaths(home).packs).length === 0) return;
+  const database = new IndexDatabase(":memory:", STORE_SCHEMA + RECORD_SCHEMA);
+  const index = new RecordIndex(database);
+  const { problems, store } = await openStore(home, { keys, database, index });
+  try {
+    const { ours, any } = index.vaultsPresent(keys.vaultId);
+    if (any && !ours) {
+      throw new VaultError(
+        "denied",
+        `Cannot recover the vault in ${home}: the phrase is another vault's`,
+        {
+          hint: problems[0] ?? "check the words, or name another folder with --home",
+        },
+      );
+    }
+  } finally {
+    await store.close();
+    database.close();
+  }
+}
+
+/** Opens the packs, and has their segments entered into the index of records. */
+async function openStore(
+  home: string,
+  { keys, database, index }: { keys: VaultKeys; database: IndexDatabase; index: RecordIndex },
+): Promise<{ store: PackStore; problems: string[] }> {
+  const problems: string[] = [];
+  const store = await PackStore.open({
+    disk: denoDisk,
+    folder: homePaths(home).packs,
+    database,
+    labelOf: labelOfSealed,
+    onSegments: (segments, read) => {
+      const contents = segments.flatMap((segment) => {
+        try {
+          return [contentOfSegment(segment, { keys, read })];
+        } catch (error) {
+          if (!isVaultError(error, "damaged")) throw error;
+          problems.push(error.message);
+          return [];
+        }
+      });
+      contents.sort((a, b) => Number(a.segment.firstSequence - b.segment.firstSequence));
+      for (const content of contents) index.enter(content);
+    },
+  });
+  return { store, problems };
+}
+
+/**
+ * Opens a vault. Close it when done: until then no other process can open it.
+ *
+ * @throws VaultError `not_found` if there is none, `denied` on a wrong passphrase, `locked` if another process has it
+ */
+export async function openVault(options: OpenOptions = {}): Promise<Vault> {
+  reuseLargeBuffers();
+  const home = resolve(options.home ?? defaultHome());
+  if (!hasVault(home) && !options.create) await readSecrets(home, () => ""); // throws, saying that there is none
+  const lock = await takeLock(home, options);
+  try {
+    if (!hasVault(home)) {
+      const created = await makeVault(home, { masterKey: systemRandom.bytes(SECRET_BYTES) });
+      options.onCreated?.(created);
+    }
+    const secrets = await unlock(home, options);
+    await prepareCompression();
+    return await assemble(home, secrets, lock);
+  } catch (error) {
+    lock.release();
+    throw asVaultError(error, `Cannot open the vault in ${home}`);
+  }
+}
+
+/** Reads the secrets; a wrong passphrase may be mended a few times where it can be asked for again. */
+async function unlock(home: string, { passphrase }: OpenOptions): Promise<HomeSecrets> {
+  for (let attempt = 1;; attempt++) {
+    let answered = false;
+    try {
+      return await readSecrets(home, async () => {
+        if (passphrase === undefined) {
+          throw new VaultError("denied", "Cannot unlock the vault key: it asks for a passphrase");
+        }
+        const answer = typeof passphrase === "string" ? passphrase : await passphrase({ attempt });
+        answered = true;
+        return answer;
+      });
+    } catch (error) {
+      const again = typeof passphrase === "function" && attempt < PASSPHRASE_ATTEMPTS_MAX;
+      if (!again || !answered || !isVaultError(error, "denied")) throw error;
+    }
+  }
+}
+
+/** Puts the parts together. The vault lets go of the lock when it is closed. */
+async function assemble(home: string, secrets: HomeSecrets, lock: HomeLock): Promise<Vault> {
+  const { masterKey, node, networkSecret } = secrets;
+  const keys = deriveVaultKeys(masterKey);
+  const database = new IndexDatabase(homePaths(home).index, STORE_SCHEMA + RECORD_SCHEMA);
+  const index = new RecordIndex(database);
+  try {
+    const { store, problems } = await openStore(home, { keys, database, index });
+    const nodeId = sha256(node.publicKey);
+    const position = () =>
+      database.guard(() => ({ last: index.lastSegment(nodeId), clock: index.totals().clock }));
+    const read = (address: Bytes) => store.getSync(address);
+    const local = new LocalCipher(keys.chunk);
+    const worker = new WorkerCipher(masterKey);
+    const context = {
+      home,
+      keys,
+      node,
+      nodeId,
+      networkId: networkId(networkSecret),
+      clock: systemClock,
+      random: systemRandom,
+      database,
+      store,
+      index,
+      segments: new SegmentReader({ keys, index, database, read }),
+      committer: new Committer({ keys, node, clock: systemClock, store, position }),
+      chunker: new Chunker(keys.gearSeed),
+      cipherFor: (bytes: number) => bytes < WORKER_BYTES_MIN ? local : worker,
+      problems,
+    };
+    const release = () => {
+      worker.close();
+      lock.release();
+    };
+    return new Vault({ context, masterKey, release });
+  } catch (error) {
+    database.close();
+    if (!(error instanceof IndexDamage)) throw error;
+    throw new VaultError("damaged", error.message, { cause: error });
+  }
+}
