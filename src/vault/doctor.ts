@@ -4,7 +4,8 @@
  * @module
  */
 
-import { denoDisk, isVaultError, VaultError } from "../base/mod.ts";
+import { join } from "@std/path";
+import { denoDisk, type ErrorCode, isVaultError, VaultError } from "../base/mod.ts";
 import { clockMs } from "../log/mod.ts";
 import { hasVault, homePaths } from "./home.ts";
 import { type OpenOptions, openVault } from "./open.ts";
@@ -16,84 +17,96 @@ const CLOCK_AHEAD_MS_MAX = 5 * 60 * 1000;
 
 /** Looks a home over. Never throws: what goes wrong is a finding. */
 export async function examineHome(home: string, options: OpenOptions): Promise<DoctorFinding[]> {
-  const findings: DoctorFinding[] = [];
-  const add = (check: string, ok: boolean, detail: string, hint?: string) => {
-    findings.push({ check, ok, detail, ...(hint ? { hint } : {}) });
-  };
-  add("platform", true, `${Deno.build.os} ${Deno.build.arch}, Deno ${Deno.version.deno}`);
+  const findings = new Findings();
+  findings.good("platform", `${Deno.build.os} ${Deno.build.arch}, Deno ${Deno.version.deno}`);
   if (!hasVault(home)) {
-    add("home", false, `no vault in ${home}`, "make one with `govault init`");
-    return findings;
+    findings.bad("home", `no vault in ${home}`, {
+      code: "not_found",
+      hint: "make one with `govault init`",
+    });
+    return findings.all;
   }
-  add("home", true, home);
-  checkModes(home, add);
+  findings.good("home", home);
+  checkModes(home, findings);
   let vault: Vault | null = null;
   try {
     vault = await openVault({ ...options, home, create: false });
-    await checkVault(vault, add);
+    await checkVault(vault, findings);
   } catch (error) {
     const known = isVaultError(error) ? error : new VaultError("failed", String(error));
-    add("vault", false, known.message, known.hint);
+    findings.bad("vault", known.message, {
+      code: known.code,
+      ...(known.hint ? { hint: known.hint } : {}),
+    });
   } finally {
     await vault?.close();
   }
-  return findings;
+  return findings.all;
 }
 
-type Add = (check: string, ok: boolean, detail: string, hint?: string) => void;
+class Findings {
+  readonly all: DoctorFinding[] = [];
+
+  good(check: string, detail: string): void {
+    this.all.push({ check, ok: true, detail });
+  }
+
+  bad(check: string, detail: string, more: { code: ErrorCode; hint?: string }): void {
+    this.all.push({ check, ok: false, detail, ...more });
+  }
+}
 
 /** Secrets must be readable by their owner alone. */
-function checkModes(home: string, add: Add): void {
+function checkModes(home: string, findings: Findings): void {
   if (Deno.build.os === "windows") return;
   const { keys } = homePaths(home);
   const open = denoDisk.list(keys).filter((name) =>
-    ((Deno.statSync(`${keys}/${name}`).mode ?? 0) & 0o077) !== 0
+    ((Deno.statSync(join(keys, name)).mode ?? 0) & 0o077) !== 0
   );
-  if (open.length === 0) add("key files", true, "readable by you alone");
-  else add("key files", false, `others can read ${open.join(", ")}`, `chmod 600 ${keys}/*`);
+  if (open.length === 0) findings.good("key files", "readable by you alone");
+  else {
+    findings.bad("key files", `others can read ${open.join(", ")}`, {
+      code: "denied",
+      hint: `chmod 600 ${keys}/*`,
+    });
+  }
 }
 
-async function checkVault(vault: Vault, add: Add): Promise<void> {
+async function checkVault(vault: Vault, findings: Findings): Promise<void> {
   const { protected: isProtected, keys, versions, chunks } = await vault.status();
-  add(
+  findings.good(
     "passphrase",
-    true,
     isProtected
       ? "the vault's key is sealed"
       : "none: whoever has the disk can read the vault (`govault key protect`)",
   );
   const { junkBytes, damagedFrames, tornBytes } = vault.recovery();
-  const whole = junkBytes === 0 && damagedFrames === 0;
-  const tail = tornBytes > 0 ? `; ${tornBytes} bytes of an unfinished write were cut away` : "";
-  add(
-    "packs",
-    whole,
-    whole
-      ? `${chunks} objects${tail}`
-      : `${damagedFrames} damaged frames, ${junkBytes} bytes that are no frames`,
-    whole ? undefined : "`govault verify` tells what is damaged",
-  );
+  if (junkBytes === 0 && damagedFrames === 0) {
+    const tail = tornBytes > 0 ? `; ${tornBytes} bytes of an unfinished write were cut away` : "";
+    findings.good("packs", `${chunks} objects${tail}`);
+  } else {
+    findings.bad(
+      "packs",
+      `${damagedFrames} damaged frames, ${junkBytes} bytes that are no frames`,
+      {
+        code: "damaged",
+        hint: "`govault verify` tells what is damaged",
+      },
+    );
+  }
   const problems = vault.problems();
-  add(
-    "log",
-    problems.length === 0,
-    problems.length === 0 ? `${keys} keys, ${versions} versions` : problems.join("; "),
-  );
+  if (problems.length === 0) findings.good("log", `${keys} keys, ${versions} versions`);
+  else findings.bad("log", problems.join("; "), { code: "damaged" });
   const integrity = vault.indexIntegrity();
-  add(
-    "index",
-    integrity === "ok",
-    integrity,
-    integrity === "ok" ? undefined : "`govault verify` rebuilds it",
-  );
-  const ahead = clockMs(vault.highestClock()) - Date.now();
-  const late = ahead > CLOCK_AHEAD_MS_MAX;
-  add(
-    "clock",
-    !late,
-    late
-      ? `the newest record is ${Math.round(ahead / 60_000)} minutes in the future`
-      : "no record is from the future",
-    late ? "set this machine's clock" : undefined,
-  );
+  if (integrity === "ok") findings.good("index", integrity);
+  else findings.bad("index", integrity, { code: "damaged", hint: "`govault verify` rebuilds it" });
+  const aheadMs = clockMs(vault.highestClock()) - Date.now();
+  if (aheadMs <= CLOCK_AHEAD_MS_MAX) findings.good("clock", "no record is from the future");
+  else {
+    const minutes = Math.round(aheadMs / 60_000);
+    findings.bad("clock", `the newest record is ${minutes} minutes in the future`, {
+      code: "failed",
+      hint: "set this machine's clock",
+    });
+  }
 }

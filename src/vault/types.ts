@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { KeyName, NodeId, RecordId } from "../base/mod.ts";
+import type { ErrorCode, KeyName, NodeId, RecordId } from "../base/mod.ts";
 
 /** What a version is of. */
 export type EntryType = "file" | "folder" | "link";
@@ -259,6 +259,8 @@ export interface DoctorFinding {
   check: string;
   /** Whether it is as it should be. */
   ok: boolean;
+  /** What kind of error it is if it isn't. */
+  code?: ErrorCode;
   /** What was found. */
   detail: string;
   /** What to do about it. */

@@ -186,3 +186,10 @@ Deno.test("put, get: keys that look like flags, numbers and booleans", async () 
   }
   assertEquals((await box.ok("get", "--quiet", "true", "-o", "-")).out, "true");
 });
+
+Deno.test("put: a file that is not there leaves no new vault behind", async () => {
+  await using box = await Sandbox.make();
+  const error = await box.error("put", "no-such-file.txt");
+  assertEquals([error.exit, error.code], [1, "failed"]);
+  assertEquals((await box.error("status")).code, "not_found");
+});

@@ -36,12 +36,9 @@ export const doctor = defineCommand({
   },
 });
 
-/** The checks that look at stored data. */
-const DATA_CHECKS: readonly string[] = ["packs", "log", "index"];
-
 function exitCodeOf(findings: readonly DoctorFinding[]): number {
   const bad = findings.filter((finding) => !finding.ok);
-  if (bad.some((finding) => DATA_CHECKS.includes(finding.check))) return EXIT_CODES.damaged;
+  if (bad.some((finding) => finding.code === "damaged")) return EXIT_CODES.damaged;
   return bad.length === 0 ? 0 : EXIT_CODES.failed;
 }
 

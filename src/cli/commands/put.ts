@@ -4,7 +4,7 @@
  * @module
  */
 
-import { parseKey, VaultError } from "../../base/mod.ts";
+import { asVaultError, parseKey, quoteKey, VaultError } from "../../base/mod.ts";
 import type { PutResult } from "../../vault/types.ts";
 import type { Vault } from "../../vault/mod.ts";
 import { type Context, defineCommand } from "../command.ts";
@@ -13,7 +13,7 @@ import { putDocument } from "../json.ts";
 import { confirm } from "../output.ts";
 import { type Meter, withMeter } from "../progress.ts";
 import { reportError } from "../report.ts";
-import { withVault } from "../session.ts";
+import { chosenHome, withVault } from "../session.ts";
 
 export const put = defineCommand({
   name: "put",
@@ -56,6 +56,7 @@ export const put = defineCommand({
         hint: "give it one with --key KEY",
       });
     }
+    await refuseVain(context);
     return await withVault(
       context,
       (vault) =>
@@ -64,6 +65,23 @@ export const put = defineCommand({
     );
   },
 });
+
+/** A slip in a file's name must not leave a new vault behind. */
+async function refuseVain(context: Context): Promise<void> {
+  const { defaultHome, hasVault } = await import("../../vault/mod.ts");
+  if (hasVault(chosenHome(context) ?? defaultHome())) return;
+  for (const path of context.operands) {
+    if (path === "-") continue;
+    try {
+      await Deno.stat(path);
+    } catch (error) {
+      throw new VaultError("failed", asVaultError(error, `Cannot read ${quoteKey(path)}`).message, {
+        hint: "no vault was made",
+        cause: error,
+      });
+    }
+  }
+}
 
 type Outcome = { path: string; result: PutResult } | { path: string; error: VaultError };
 
