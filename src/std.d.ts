@@ -44,13 +44,6 @@ declare module "@std/cli/parse-args" {
   export function parseArgs(args: readonly string[], options?: ParseOptions): ParsedArgs;
 }
 
-declare module "@std/cli/prompt-secret" {
-  export function promptSecret(
-    message?: string,
-    options?: { mask?: string; clear?: boolean },
-  ): string | null;
-}
-
 declare module "@std/crypto/timing-safe-equal" {
   export function timingSafeEqual(
     a: ArrayBufferView | ArrayBufferLike | DataView,
@@ -71,10 +64,12 @@ declare module "@std/path" {
   export const SEPARATOR: string;
 }
 
-declare module "@std/streams" {
-  export function toBytes(stream: ReadableStream<Uint8Array>): Promise<Uint8Array<ArrayBuffer>>;
-  export function toText(stream: ReadableStream<string | Uint8Array>): Promise<string>;
-  export class TextLineStream extends TransformStream<string, string> {
-    constructor(options?: { allowCR?: boolean });
+declare module "@std/streams/limited-bytes-transform-stream" {
+  export class LimitedBytesTransformStream extends TransformStream<Uint8Array, Uint8Array> {
+    constructor(size: number, options?: { error?: boolean });
   }
+}
+
+declare module "@std/streams/to-text" {
+  export function toText(stream: ReadableStream<string | Uint8Array>): Promise<string>;
 }

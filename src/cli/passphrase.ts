@@ -4,6 +4,8 @@
  * @module
  */
 
+import { LimitedBytesTransformStream } from "@std/streams/limited-bytes-transform-stream";
+import { toText } from "@std/streams/to-text";
 import { asVaultError, VaultError } from "../base/mod.ts";
 import type { Context } from "./command.ts";
 import { formatKey } from "./format.ts";
@@ -95,15 +97,11 @@ export async function readRecoveryPhrase({ io, signal }: Asker): Promise<string>
 }
 
 async function readPiped(input: ReadableStream<Uint8Array>): Promise<string> {
-  const decoder = new TextDecoder();
-  let text = "";
-  let bytes = 0;
-  for await (const piece of input) {
-    bytes += piece.length;
-    if (bytes > PHRASE_BYTES_MAX) {
-      throw new VaultError("usage", "Cannot recover the vault: that is no recovery phrase");
-    }
-    text += decoder.decode(piece, { stream: true });
+  try {
+    const limited = new LimitedBytesTransformStream(PHRASE_BYTES_MAX, { error: true });
+    return await toText(input.pipeThrough(limited));
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    throw new VaultError("usage", "Cannot recover the vault: that is no recovery phrase");
   }
-  return text;
 }
