@@ -33,14 +33,20 @@ export function nativeZstd(): Zstd | null {
   const params = { [zlib.constants.ZSTD_c_compressionLevel]: LEVEL };
   return {
     compress(bytes) {
-      // Only a pledged size makes the streaming encoder write the length into the frame's header. Deno and
-      // Node.js take it; their types don't know it yet.
-      const options = { params, pledgedSrcSize: bytes.length };
-      return own(zlib.zstdCompressSync(bytes, options));
+      const options = {
+        params,
+        // Only a pledged size makes the streaming encoder write the length into the frame's header. Deno and
+        // Node.js take it; their types don't know it yet.
+        pledgedSrcSize: bytes.length,
+        // All output in one piece: after a frame of several, Deno 2.9 appends a second, empty frame.
+        chunkSize: compressBound(bytes.length),
+      };
+      return new Uint8Array(zlib.zstdCompressSync(bytes, options)); // a copy: the piece is mostly empty
     },
     decompress(frame, length) {
       // One output piece of the right length saves joining 16 KiB pieces.
-      return own(zlib.zstdDecompressSync(frame, { maxOutputLength: length, chunkSize: length }));
+      const chunkSize = Math.max(length, zlib.constants.Z_MIN_CHUNK);
+      return own(zlib.zstdDecompressSync(frame, { maxOutputLength: length, chunkSize }));
     },
   };
 }
@@ -53,6 +59,12 @@ export async function wasmZstd(): Promise<Zstd> {
     compress: (bytes) => own(wasm.compress(bytes, LEVEL)),
     decompress: (frame, length) => own(wasm.decompress(frame, { defaultHeapSize: length })),
   };
+}
+
+/** The most that a frame of `length` bytes can have: ZSTD_COMPRESSBOUND of the reference implementation's zstd.h. */
+function compressBound(length: number): number {
+  const margin = length < 128 * 1024 ? (128 * 1024 - length) >>> 11 : 0;
+  return length + (length >>> 8) + margin;
 }
 
 function own(bytes: Uint8Array): Bytes {
