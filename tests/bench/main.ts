@@ -1,0 +1,101 @@
+// deno-lint-ignore-file no-console -- its output is what it is for
+/**
+ * `deno task bench`: GoVault beside restic and borg, whichever are installed, on the same data, in turn.
+ */
+
+import { parseArgs } from "@std/cli/parse-args";
+import { join } from "@std/path";
+import { prepare } from "./cases.ts";
+import { compare } from "./compare.ts";
+import { compareMemory } from "./memory.ts";
+import { asJson, tables } from "./report.ts";
+import { findTools, govaultCommand } from "./tools.ts";
+
+const HELP = `deno task bench [--runs N] [--size MIB] [--quick] [--dir DIR] [--json FILE]
+deno task bench --memory [--gib N,N] [--dir DIR]
+
+Compares GoVault with whichever of restic and borg are installed. GoVault is the
+program that GOVAULT_BIN names, or ./govault, or else the source.
+
+  --runs N     how often each thing is done; medians are shown (default 5)
+  --size MIB   size of the large file (default 512)
+  --quick      one run, 64 MiB, 1000 small files: a look, not a measurement
+  --dir DIR    where data and repositories go (default: the temporary folder)
+  --json FILE  also writes every sample to FILE
+  --memory     instead: the most memory held at a put and a get of 1 and 8 GiB
+  --gib N,N    other sizes for --memory
+`;
+
+const flags = parseArgs(Deno.args, {
+  boolean: ["quick", "memory", "help"],
+  string: ["runs", "size", "dir", "json", "gib"],
+  default: { gib: "1,8" },
+  unknown: (argument) => {
+    console.error(`Cannot run the benchmark: it knows no ${argument}; see --help`);
+    Deno.exit(2);
+  },
+});
+
+/** The number a flag gives, or what it is without the flag. */
+function count(text: unknown, otherwise: number): number {
+  if (typeof text !== "string") return otherwise;
+  if (/^[1-9]\d{0,6}$/.test(text)) return Number(text);
+  console.error(`Cannot run the benchmark: "${text}" is no count`);
+  Deno.exit(2);
+}
+
+/** What is being done, on standard error. */
+function onStep(text: string): void {
+  console.error(text);
+}
+
+async function comparison(root: string): Promise<boolean> {
+  const runs = count(flags.runs, flags.quick ? 1 : 5);
+  const largeBytes = count(flags.size, flags.quick ? 64 : 512) * 1024 * 1024;
+  const smallFiles = flags.quick ? 1000 : 10_000;
+  const tools = await findTools();
+  const versions = tools.map(({ version }) => version);
+  onStep("making the data");
+  const [data, scratch] = [join(root, "data"), join(root, "scratch")];
+  await Deno.mkdir(data);
+  await Deno.mkdir(scratch);
+  const groups = await prepare(data, { largeBytes, smallFiles });
+  const results = await compare({ tools, groups, runs, data, scratch, onStep });
+  const machine = `${navigator.hardwareConcurrency} cores, ${Deno.build.os} ${Deno.build.arch}`;
+  console.log(`\n${versions.join("; ")}; ${machine}; medians of ${runs}\n`);
+  console.log(tables(results));
+  if (typeof flags.json === "string") {
+    const about = { time: new Date().toISOString(), machine, versions, runs };
+    await Deno.writeTextFile(flags.json, asJson(results, about));
+  }
+  return true;
+}
+
+async function memory(root: string): Promise<boolean> {
+  const gibibytes = String(flags.gib).split(",").map((text) => count(text, 1));
+  console.log(`govault, ${govaultCommand().label}`);
+  const { text, met } = await compareMemory({ gibibytes, scratch: root, onStep });
+  console.log(text);
+  return met;
+}
+
+if (flags.help) {
+  console.log(HELP);
+  Deno.exit(0);
+}
+const parent = typeof flags.dir === "string" ? { dir: flags.dir } : {};
+const root = await Deno.realPath(await Deno.makeTempDir({ prefix: "govault-bench-", ...parent }));
+const cleanUp = () => Deno.removeSync(root, { recursive: true });
+Deno.addSignalListener("SIGINT", () => {
+  cleanUp();
+  Deno.exit(130);
+});
+let ok = false;
+try {
+  ok = await (flags.memory ? memory : comparison)(root);
+} catch (error) {
+  console.error(error instanceof Error ? error.message : error);
+} finally {
+  cleanUp();
+}
+Deno.exit(ok ? 0 : 1);

@@ -1,0 +1,77 @@
+/** Running a program to its end: how long it took and how much memory it held. */
+
+/** A command line, ready to be run. */
+export interface Invocation {
+  program: string;
+  args: string[];
+  cwd: string;
+  env: Record<string, string>;
+}
+
+/** What running it cost. */
+export interface Cost {
+  seconds: number;
+  /** The most memory it held at a time (resident set), in bytes; `null` where the system does not tell. */
+  peakBytes: number | null;
+}
+
+const POLL_MS = 5;
+
+/**
+ * Runs a program, without input and with its output thrown away.
+ *
+ * @throws Error with what it said if it fails
+ */
+export async function measure({ program, ...options }: Invocation): Promise<Cost> {
+  const begin = performance.now();
+  const child = new Deno.Command(program, {
+    ...options,
+    stdin: "null",
+    stdout: "null",
+    stderr: "piped",
+  }).spawn();
+  const watching = watchPeak(child);
+  const { success, stderr } = await child.output();
+  const seconds = (performance.now() - begin) / 1000;
+  const peakBytes = await watching;
+  if (!success) {
+    throw new Error(`${program} ${options.args.join(" ")}: ${new TextDecoder().decode(stderr)}`);
+  }
+  return { seconds, peakBytes };
+}
+
+/**
+ * The most memory a process holds until it ends. Linux keeps the mark itself (VmHWM), and it only rises:
+ * reading it now and then misses no more than what is added in the last few milliseconds.
+ */
+export async function watchPeak(
+  child: { pid: number; status: Promise<unknown> },
+): Promise<number | null> {
+  let peak: number | null = null;
+  let ended = false;
+  const end = child.status.then(() => ended = true);
+  while (!ended) {
+    peak = readPeak(child.pid) ?? peak;
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const pause = new Promise((resolve) => timer = setTimeout(resolve, POLL_MS));
+    await Promise.race([end, pause]);
+    clearTimeout(timer);
+  }
+  return peak;
+}
+
+function readPeak(pid: number): number | null {
+  try {
+    const [, kibibytes] =
+      /^VmHWM:\s+(\d+) kB$/m.exec(Deno.readTextFileSync(`/proc/${pid}/status`)) ?? [];
+    return kibibytes === undefined ? null : Number(kibibytes) * 1024;
+  } catch {
+    return null; // it has ended, or this is no Linux
+  }
+}
+
+/** Writes all changed pages to the disk, so that none of them is written at the next program's expense. */
+export async function syncDisks(): Promise<void> {
+  if (Deno.build.os === "windows") return;
+  await new Deno.Command("sync").output();
+}

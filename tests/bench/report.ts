@@ -1,0 +1,149 @@
+/** What came out: medians, ratios, goals met or missed, as a table and as JSON. Pure. */
+
+import { type Goal, PEAK_BYTES_GOAL } from "./cases.ts";
+import type { Sample, StepResult } from "./compare.ts";
+
+/** The program that the goals are for. */
+const OURS = "govault";
+
+/** Medians of one program at one step. */
+export interface Median {
+  seconds: number;
+  peakBytes: number | null;
+  addedBytes: number;
+}
+
+/** How a goal was met. */
+export interface Verdict {
+  step: string;
+  /** The goal, in words. */
+  goal: string;
+  /** What came out, in words. */
+  measured: string;
+  /** `null` if there was nothing to compare with. */
+  met: boolean | null;
+}
+
+/** The middle one of some numbers, or the mean of the two in the middle. */
+export function median(numbers: readonly number[]): number {
+  const sorted = [...numbers].sort((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
+}
+
+/** The medians of a program's samples, each figure by itself. */
+export function medianOf(samples: readonly Sample[]): Median {
+  const peaks = samples.map(({ peakBytes }) => peakBytes).filter((peak) => peak !== null);
+  return {
+    seconds: median(samples.map(({ seconds }) => seconds)),
+    peakBytes: peaks.length === 0 ? null : median(peaks),
+    addedBytes: median(samples.map(({ addedBytes }) => addedBytes)),
+  };
+}
+
+/** Every goal, held against what was measured; the memory over all steps last. */
+export function verdicts(results: readonly StepResult[]): Verdict[] {
+  const found = results.flatMap(({ step, samples }) => {
+    const medians = new Map([...samples].map(([name, all]) => [name, medianOf(all)]));
+    return step.goals.map((goal) => ({ step: step.title, ...judge(goal, medians) }));
+  });
+  const peaks = results.flatMap(({ samples }) => samples.get(OURS) ?? [])
+    .map(({ peakBytes }) => peakBytes).filter((peak) => peak !== null);
+  const peak = Math.max(...peaks);
+  return [...found, {
+    step: "all of it",
+    goal: `at most ${mebibytes(PEAK_BYTES_GOAL)} MiB of memory`,
+    measured: peaks.length === 0 ? "not measured" : `${mebibytes(peak)} MiB`,
+    met: peaks.length === 0 ? null : peak <= PEAK_BYTES_GOAL,
+  }];
+}
+
+function judge(goal: Goal, medians: Map<string, Median>): Omit<Verdict, "step"> {
+  const ours = medians.get(OURS)!;
+  const restic = medians.get("restic")?.seconds;
+  const rivals = [...medians].filter(([name]) => name !== OURS).map(([, { seconds }]) => seconds);
+  switch (goal.kind) {
+    case "faster": {
+      const times = goal.times === 1 ? "" : `${goal.times} times `;
+      const words = `at least ${times}as fast as ${goal.than}`;
+      const rival = goal.than === "restic"
+        ? restic
+        : rivals.length > 0
+        ? Math.min(...rivals)
+        : undefined;
+      if (rival === undefined) return { goal: words, measured: "no rival installed", met: null };
+      const ratio = rival / ours.seconds;
+      return { goal: words, measured: `${ratio.toFixed(2)} times`, met: ratio >= goal.times };
+    }
+    case "time": {
+      const words = `at most ${goal.share} of ${goal.of}'s time`;
+      if (restic === undefined) return { goal: words, measured: "no rival installed", met: null };
+      const share = ours.seconds / restic;
+      return { goal: words, measured: share.toFixed(2), met: share <= goal.share };
+    }
+    case "added":
+      return {
+        goal: `at most ${(goal.bytes / 1e6).toFixed(0)} MB added`,
+        measured: `${(ours.addedBytes / 1e6).toFixed(1)} MB`,
+        met: ours.addedBytes <= goal.bytes,
+      };
+  }
+}
+
+function mebibytes(bytes: number): string {
+  return (bytes / 1024 / 1024).toFixed(0);
+}
+
+/** The medians and the verdicts as two tables of plain text. */
+export function tables(results: readonly StepResult[]): string {
+  const medians = results.flatMap(({ step, samples }) =>
+    [...samples].sort(([a], [b]) => Number(b === OURS) - Number(a === OURS) || (a < b ? -1 : 1))
+      .map(([name, all], i) => {
+        const { seconds, peakBytes, addedBytes } = medianOf(all);
+        return [
+          i === 0 ? step.title : "",
+          name,
+          seconds.toFixed(2),
+          (step.bytes / 1e6 / seconds).toFixed(step.bytes < 1e6 ? 3 : 0),
+          peakBytes === null ? "?" : mebibytes(peakBytes),
+          step.action === "put" ? (addedBytes / 1e6).toFixed(addedBytes < 1e6 ? 3 : 1) : "",
+        ];
+      })
+  );
+  const judged = verdicts(results).map(({ step, goal, measured, met }) => [
+    step,
+    goal,
+    measured,
+    met === null ? "-" : met ? "met" : "MISSED",
+  ]);
+  return [
+    table([["", "", "s", "MB/s", "peak MiB", "MB added"], ...medians], { leftColumns: 2 }),
+    table([["", "goal", "measured", ""], ...judged], { leftColumns: 4 }),
+  ].join("\n");
+}
+
+/** Columns as wide as they must be; the first ones flush left, the others right. */
+function table(rows: readonly string[][], { leftColumns }: { leftColumns: number }): string {
+  const widths = rows[0]!.map((_, i) => Math.max(...rows.map((row) => row[i]!.length)));
+  return rows.map((row) => {
+    const cells = row.map((cell, i) =>
+      i < leftColumns ? cell.padEnd(widths[i]!) : cell.padStart(widths[i]!)
+    );
+    return cells.join("  ").trimEnd() + "\n";
+  }).join("");
+}
+
+/** All of it for programs: every sample, the medians and the verdicts. */
+export function asJson(
+  results: readonly StepResult[],
+  about: Readonly<Record<string, unknown>>,
+): string {
+  const steps = results.map(({ step, samples }) => ({
+    title: step.title,
+    bytes: step.bytes,
+    programs: Object.fromEntries(
+      [...samples].map(([name, all]) => [name, { median: medianOf(all), samples: all }]),
+    ),
+  }));
+  return JSON.stringify({ ...about, steps, goals: verdicts(results) }, null, 2) + "\n";
+}

@@ -1,0 +1,138 @@
+/** The programs that are compared, each behind the same three actions. */
+
+import { fromFileUrl, join } from "@std/path";
+import type { Invocation } from "./measuring.ts";
+
+/** Whether the data can be compressed: each program is told to do what suits it best. */
+export type DataKind = "noise" | "text";
+
+/** A repository of one program, and where its caches lie. */
+export interface Place {
+  /** Counted as what is stored. */
+  store: string;
+  /** Caches; not counted. */
+  cache: string;
+  kind: DataKind;
+  /** Puts so far. */
+  puts: number;
+}
+
+/** A program that stores and fetches. */
+export interface Tool {
+  name: string;
+  version: string;
+  init(place: Place): Invocation;
+  /** Stores the file or folder `name`, which lies in `folder`. */
+  put(place: Place, what: { folder: string; name: string; tree: boolean }): Invocation;
+  /** Fetches what was last stored under `name` into the empty folder `into`. */
+  get(place: Place, what: { into: string; name: string; tree: boolean }): Invocation;
+}
+
+/** The programs that are there, GoVault first. */
+export async function findTools(): Promise<Tool[]> {
+  const tools = [await govault(), await restic(), await borg()];
+  return tools.filter((tool) => tool !== null);
+}
+
+const ROOT = fromFileUrl(new URL("../../", import.meta.url));
+
+/** GoVault as a command: a compiled file if there is one, otherwise its source. */
+export function govaultCommand(): { program: string; args: string[]; label: string } {
+  const compiled = Deno.env.get("GOVAULT_BIN") ?? existing(join(ROOT, "govault"));
+  if (compiled !== null) return { program: compiled, args: [], label: "compiled" };
+  const args = ["run", "--quiet", "--no-check", "--allow-all", join(ROOT, "main.ts")];
+  return { program: Deno.execPath(), args, label: `run from source by Deno ${Deno.version.deno}` };
+}
+
+function existing(path: string): string | null {
+  try {
+    Deno.statSync(path);
+    return path;
+  } catch {
+    return null;
+  }
+}
+
+async function govault(): Promise<Tool> {
+  const { program, args, label } = govaultCommand();
+  const version = await firstLine(program, [...args, "version"]);
+  const run = (place: Place, cwd: string, ...rest: string[]): Invocation => {
+    return { program, args: [...args, ...rest], cwd, env: { GOVAULT_HOME: place.store } };
+  };
+  return {
+    name: "govault",
+    version: `${version} (${label})`,
+    init: (place) => run(place, place.cache, "init"),
+    put: (place, { folder, name, tree }) =>
+      run(place, folder, "put", ...(tree ? ["-r"] : []), name),
+    get: (place, { into, name, tree }) =>
+      run(place, into, "get", ...(tree ? ["-r"] : []), name, "-o", join(into, name)),
+  };
+}
+
+async function restic(): Promise<Tool | null> {
+  const version = await firstLine("restic", ["version"]);
+  if (version === null) return null;
+  const run = (place: Place, cwd: string, ...args: string[]): Invocation => {
+    const env = {
+      RESTIC_REPOSITORY: place.store,
+      RESTIC_PASSWORD: "benchmark",
+      RESTIC_CACHE_DIR: place.cache,
+    };
+    return { program: "restic", args: ["--quiet", ...args], cwd, env };
+  };
+  const compresses = !/^restic 0\.([0-9]|1[0-3])\./.test(version); // it came with 0.14
+  const compression = ({ kind }: Place) =>
+    compresses ? ["--compression", kind === "text" ? "auto" : "off"] : [];
+  return {
+    name: "restic",
+    version,
+    init: (place) => run(place, place.cache, "init"),
+    put: (place, { folder, name }) => run(place, folder, "backup", ...compression(place), name),
+    get: (place, { into }) => run(place, into, "restore", "latest", "--target", into),
+  };
+}
+
+async function borg(): Promise<Tool | null> {
+  const version = await firstLine("borg", ["--version"]);
+  if (version === null) return null;
+  const run = (place: Place, cwd: string, ...args: string[]): Invocation => {
+    const env = {
+      BORG_REPO: place.store,
+      BORG_PASSPHRASE: "benchmark",
+      BORG_BASE_DIR: place.cache,
+    };
+    return { program: "borg", args, cwd, env };
+  };
+  const archive = ({ puts }: Place) => `::put-${puts}`;
+  const compression = ({ kind }: Place) => kind === "text" ? "zstd" : "none";
+  return {
+    name: "borg",
+    version,
+    init: (place) => run(place, place.cache, "init", "--encryption", "repokey-blake2"),
+    put: (place, { folder, name }) => {
+      place.puts++;
+      return run(
+        place,
+        folder,
+        "create",
+        "--compression",
+        compression(place),
+        archive(place),
+        name,
+      );
+    },
+    get: (place, { into }) => run(place, into, "extract", archive(place)),
+  };
+}
+
+/** The first line that a program prints, or `null` if there is no such program. */
+async function firstLine(program: string, args: string[]): Promise<string | null> {
+  try {
+    const { stdout } = await new Deno.Command(program, { args, stderr: "null" }).output();
+    return new TextDecoder().decode(stdout).split("\n")[0]!.trim();
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return null;
+    throw error;
+  }
+}
