@@ -48,12 +48,16 @@ function sourceOfPieces(pieces: Iterator<Uint8Array> | AsyncIterator<Uint8Array>
 /** Files up to this size are read at once: a trip to another thread takes longer than the read. */
 const SYNC_READ_BYTES_MAX = 256 * 1024;
 
-/** A source over an open file, which it closes. */
+/**
+ * A source over an open file, which it closes. One of 0 bytes may be a pipe or a device: waiting for those at once would
+ * hold up everything else, the user's Ctrl-C too.
+ */
 export function sourceOfFile(file: Deno.FsFile, path: string, size: number): ByteSource {
+  const atOnce = size > 0 && size <= SYNC_READ_BYTES_MAX;
   return {
     async read(into) {
       try {
-        const read = size <= SYNC_READ_BYTES_MAX ? file.readSync(into) : await file.read(into);
+        const read = atOnce ? file.readSync(into) : await file.read(into);
         return read ?? 0;
       } catch (error) {
         throw asVaultError(error, `Cannot read ${path}`);
