@@ -5,6 +5,8 @@
  * @module
  */
 
+import { isVaultError, shortHex, VaultError } from "../base/mod.ts";
+import { IndexDamage } from "./database.ts";
 import type { FrameRow } from "./frame_index.ts";
 import { FRAME_HEADER_BYTES, PACK_HEADER_BYTES } from "./frame.ts";
 import type { PackStore } from "./pack_store.ts";
@@ -51,6 +53,12 @@ function weigh(store: PackStore, number: number, isLive: (frame: FrameRow) => bo
   for (const frame of store.index.inPack(number)) {
     (frame.kind === "segment" || isLive(frame) ? live : dead).push(frame);
   }
+  for (const { address, row } of dead) {
+    // Marking goes by address. What is not found by it may be dead only because nobody could mark it.
+    if (store.index.find(address)?.row !== row) {
+      throw new IndexDamage(`object ${shortHex(address)} is not found by its address`);
+    }
+  }
   const fileBytes = store.packs.stat(number)?.size ?? 0;
   const deadBytes = Math.max(0, fileBytes - PACK_HEADER_BYTES - liveBytes(live));
   return { number, live, dead, fileBytes, deadBytes };
@@ -64,8 +72,21 @@ function isWorthIt({ dead, deadBytes, fileBytes }: Candidate, options: CollectOp
 /**
  * Rewrites the packs that are worth it, those without a live byte first: on a full disk they make the room for the rest.
  * Memory: the rows of all packs to be rewritten, and one frame at a time.
+ *
+ * `isLive` and `onlyWith` go by the rows of the index as they are when this is called, and nothing may be put
+ * before it returns: an object that is about to go must not be met as one that is there.
+ *
+ * @throws VaultError `failed` if the index had to be rebuilt meanwhile; `no_space`, `interrupted`. What was done
+ * until then is done, and nothing that is live is lost.
  */
 export async function collect(store: PackStore, options: CollectOptions): Promise<CollectResult> {
+  const { rebuilds } = store;
+  const sameRows = <T>(value: T): T => {
+    if (store.rebuilds === rebuilds) return value;
+    throw new VaultError("failed", "Cannot collect garbage: the index had to be rebuilt", {
+      hint: "run it again",
+    });
+  };
   const result: CollectResult = {
     removedObjects: 0,
     freedBytes: 0,
@@ -75,13 +96,14 @@ export async function collect(store: PackStore, options: CollectOptions): Promis
   if (options.dryRun) await store.flush();
   else await store.rotate();
 
-  const candidates: Candidate[] = [];
-  for (const { number } of store.index.packs()) {
-    if (number === store.activePack && !options.dryRun) continue;
-    const candidate = weigh(store, number, options.isLive);
-    if (isWorthIt(candidate, options)) candidates.push(candidate);
-  }
-  candidates.sort((a, b) => a.live.length - b.live.length);
+  const candidates = sameRows(store.guard(() => {
+    const { activePack } = store;
+    return store.index.packs()
+      .filter(({ number }) => options.dryRun || number !== activePack)
+      .map(({ number }) => sameRows(weigh(store, number, options.isLive)))
+      .filter((candidate) => isWorthIt(candidate, options))
+      .sort((a, b) => a.live.length - b.live.length);
+  }));
 
   for (const [index, { number, live, dead, deadBytes, fileBytes }] of candidates.entries()) {
     options.signal?.throwIfAborted();
@@ -91,7 +113,7 @@ export async function collect(store: PackStore, options: CollectOptions): Promis
         result.damagedPacks.push(number);
         continue;
       }
-      await store.relocate(live, dead);
+      await store.relocate(sameRows(live), dead);
       store.dropPack(number);
     }
     result.rewrittenPacks++;
@@ -102,10 +124,15 @@ export async function collect(store: PackStore, options: CollectOptions): Promis
   return result;
 }
 
+/** Whether each of these very frames has the bytes that its address says. */
 async function allWhole(store: PackStore, frames: readonly FrameRow[]): Promise<boolean> {
   for (const frame of frames) {
-    const bytes = store.getSync(frame.address);
-    if (bytes === null || !await matchesAddress(frame.address, bytes)) return false;
+    try {
+      if (!await matchesAddress(frame.address, store.readFrame(frame))) return false;
+    } catch (error) {
+      if (isVaultError(error, "damaged")) return false;
+      throw error;
+    }
   }
   return true;
 }

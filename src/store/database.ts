@@ -40,34 +40,61 @@ function isDamage(error: unknown): boolean {
   if (error instanceof VaultError || !(error instanceof Error)) return false;
   const code = (error as { errcode?: unknown }).errcode;
   if (typeof code === "number") return !SQLITE_ENVIRONMENT_CODES.has(code & 0xff);
-  const fromSqlite = (error as { code?: unknown }).code === "ERR_SQLITE_ERROR" ||
-    /sqlite|database|malformed|no such table|no such column|constraint/i.test(error.message);
-  return fromSqlite && !ENVIRONMENT_TEXT.test(error.message);
+  switch ((error as { code?: unknown }).code) {
+    case "ERR_SQLITE_ERROR":
+      return !ENVIRONMENT_TEXT.test(error.message);
+    case "ERR_OUT_OF_RANGE": // an integer that we can't have written
+      return true;
+    default:
+      return false;
+  }
 }
 
-function environmentError(error: unknown): unknown {
+/** What is thrown to whoever can do nothing about the index: a full disk by its name, damage as such. */
+function refusal(error: unknown, action: string): unknown {
   if (error instanceof Error && /disk is full/i.test(error.message)) {
-    return new VaultError("no_space", "Cannot write the index: the disk is full", {
+    return new VaultError("no_space", `${action}: the disk is full`, {
       hint: "free some space, then run it again",
       cause: error,
     });
   }
-  return error;
+  if (!isDamage(error)) return error;
+  return new VaultError("damaged", `${action}: ${(error as Error).message}`, { cause: error });
 }
 
-/** CRC over column values, in the order given. */
+/** Columns laid out for their checksum; grows, and is used again, as a flush checksums thousands of rows. */
+let scratch = new DataView(new ArrayBuffer(1024));
+
+/** CRC over column values, in the order given: each behind its type, blobs and texts behind their length too. */
 export function rowChecksum(...columns: Column[]): number {
-  const pieces: number[] = [];
+  let at = 0;
   for (const column of columns) {
-    if (column === null) pieces.push(0);
-    else if (typeof column === "number") pieces.push(1, ...encodeUtf8(String(column)), 0);
-    else if (typeof column === "string") pieces.push(2, ...encodeUtf8(column), 0);
-    else {
-      pieces.push(3, column.length & 0xff, column.length >>> 8);
-      for (let i = 0; i < column.length; i++) pieces.push(column[i]!);
+    if (typeof column === "number") {
+      makeRoom(at, 9);
+      scratch.setUint8(at, 1);
+      scratch.setFloat64(at + 1, column);
+      at += 9;
+    } else if (column === null) {
+      makeRoom(at, 1);
+      scratch.setUint8(at, 0);
+      at += 1;
+    } else {
+      const bytes = typeof column === "string" ? encodeUtf8(column) : column;
+      makeRoom(at, 5 + bytes.length);
+      scratch.setUint8(at, typeof column === "string" ? 2 : 3);
+      scratch.setUint32(at + 1, bytes.length);
+      new Uint8Array(scratch.buffer).set(bytes, at + 5);
+      at += 5 + bytes.length;
     }
   }
-  return crc32(Uint8Array.from(pieces));
+  return crc32(new Uint8Array(scratch.buffer, 0, at));
+}
+
+function makeRoom(used: number, extra: number): void {
+  if (used + extra <= scratch.byteLength) return;
+  const larger = new Uint8Array(2 * (used + extra));
+  larger.set(new Uint8Array(scratch.buffer, 0, used));
+  scratch = new DataView(larger.buffer);
 }
 
 /** A SQLite database that can be thrown away. */
@@ -80,6 +107,9 @@ export class IndexDatabase {
   #guards = 0;
   #rebuild: (() => void) | undefined;
   #rebuilding = false;
+  /** Whether a rebuild broke off: what is in the tables is not all. */
+  #incomplete = false;
+  #closed = false;
   /** How often the index was rebuilt since it was opened, and why the last time. */
   rebuilds: { count: number; reason: string } = { count: 0, reason: "" };
 
@@ -95,21 +125,21 @@ export class IndexDatabase {
     try {
       this.#database = this.#open();
     } catch (error) {
-      if (!isDamage(error)) throw environmentError(error);
+      if (!isDamage(error)) throw refusal(error, "Cannot open the index");
       this.#discard();
       this.#database = this.#open();
       this.rebuilds = { count: 0, reason: String(error) };
     }
   }
 
-  /** Whether nothing was ever put in: a new database, or one that had to be thrown away. */
+  /** Whether a rebuild has yet to fill it: a new database, or one that had to be thrown away. */
   get isNew(): boolean {
-    return this.get("SELECT value FROM meta WHERE name = 'ready'") === undefined;
-  }
-
-  /** Says that the content is complete: the database is not new any more. */
-  markReady(): void {
-    this.run("INSERT OR REPLACE INTO meta(name, value) VALUES ('ready', 1)");
+    try {
+      return this.get("SELECT value FROM meta WHERE name = 'ready'") === undefined;
+    } catch (error) {
+      if (isDamage(error)) return true;
+      throw refusal(error, "Cannot open the index");
+    }
   }
 
   #open(): DatabaseSync {
@@ -155,21 +185,29 @@ export class IndexDatabase {
     this.#rebuild = rebuild;
   }
 
-  /** Throws the database away and fills a new one. */
+  /**
+   * Throws the database away and fills a new one.
+   *
+   * @throws VaultError `no_space`; `damaged` if what was just written contradicts itself
+   */
   rebuild(reason: string): void {
     if (this.#rebuild === undefined) throw new IndexDamage(reason);
     this.#rebuilding = true;
+    this.#incomplete = true;
     this.#depth = 0;
     this.#statements.clear();
     this.rebuilds = { count: this.rebuilds.count + 1, reason };
     try {
-      this.#database.close();
+      if (!this.#closed) this.#database.close();
+      this.#closed = true;
       this.#discard();
       this.#database = this.#open();
+      this.#closed = false;
       this.#rebuild();
-      this.markReady();
+      this.run("INSERT INTO meta(name, value) VALUES ('ready', 1)");
+      this.#incomplete = false;
     } catch (error) {
-      throw environmentError(error);
+      throw refusal(error, "Cannot rebuild the index");
     } finally {
       this.#rebuilding = false;
     }
@@ -178,25 +216,38 @@ export class IndexDatabase {
   /**
    * Runs `work`; if the index turns out to be damaged, rebuilds it and runs `work` once more. Rows change their
    * numbers in a rebuild, so all that belongs together has to be inside one guard; guards inside it leave damage to it.
+   *
+   * @throws VaultError `no_space`; `damaged` if a rebuild did not help
    */
   guard<T>(work: () => T): T {
+    const isOutermost = this.#guards === 0 && this.#depth === 0 && !this.#rebuilding;
     this.#guards++;
     try {
-      return work();
-    } catch (error) {
-      if (this.#rebuilding || this.#guards > 1 || this.#depth > 0 || !isDamage(error)) {
-        throw environmentError(error);
+      if (!isOutermost) return work();
+      if (this.#incomplete) this.rebuild("the last attempt broke off");
+      try {
+        return work();
+      } catch (error) {
+        if (!isDamage(error) || this.#rebuild === undefined) throw error;
+        this.rebuild(error instanceof Error ? error.message : String(error));
+        return work();
       }
-      this.rebuild(error instanceof Error ? error.message : String(error));
-      return work();
+    } catch (error) {
+      if (!isOutermost) throw error;
+      throw refusal(error, "Cannot use the index");
     } finally {
       this.#guards--;
     }
   }
 
-  /** Whether a transaction is open. */
-  get inTransaction(): boolean {
-    return this.#depth > 0;
+  /** Whether it is left to others to act on damage: a guard is open around the caller. */
+  get isGuarded(): boolean {
+    return this.#guards > 0;
+  }
+
+  /** Whether the index is being filled. */
+  get isRebuilding(): boolean {
+    return this.#rebuilding;
   }
 
   #statement(sql: string): StatementSync {
@@ -259,9 +310,12 @@ export class IndexDatabase {
     }
   }
 
+  /** Closes the file. Whatever uses the index after it gets an error, and does not make it anew. */
   close(): void {
+    this.#rebuild = undefined;
     this.#statements.clear();
-    this.#database.close();
+    if (!this.#closed) this.#database.close();
+    this.#closed = true;
   }
 }
 

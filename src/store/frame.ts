@@ -95,8 +95,10 @@ export type Scanned =
   | { what: "torn"; offset: number };
 
 const WINDOW_BYTES = 256 * 1024;
+/** Bytes read after a leap over a large payload, of which nothing else may be wanted. */
+const GLANCE_BYTES = 4 * 1024;
 
-/** Reads small pieces of a file through one window, so that a walk over headers is not a system call each. */
+/** Reads small pieces of a file through one window, so that a walk over small frames is not a system call each. */
 class WindowReader {
   readonly #file: DiskFile;
   readonly #window = new Uint8Array(WINDOW_BYTES);
@@ -109,9 +111,11 @@ class WindowReader {
 
   /** Up to `length` bytes at `offset`; fewer only at the end of the file. Valid until the next call. */
   at(offset: number, length: number): Bytes {
-    if (offset < this.#start || offset + length > this.#start + this.#length) {
+    const end = this.#start + this.#length;
+    if (offset < this.#start || offset + length > end) {
+      const wanted = offset > end ? Math.max(length, GLANCE_BYTES) : WINDOW_BYTES;
       this.#start = offset;
-      this.#length = this.#file.readAt(offset, this.#window);
+      this.#length = this.#file.readAt(offset, this.#window.subarray(0, wanted));
     }
     const from = offset - this.#start;
     return this.#window.subarray(from, Math.min(from + length, this.#length));

@@ -14,6 +14,7 @@ import {
   type Row,
   rowChecksum,
 } from "./database.ts";
+import { PACK_HEADER_BYTES } from "./frame.ts";
 
 /** Tables of the store. */
 export const STORE_SCHEMA = `
@@ -34,6 +35,7 @@ export const STORE_SCHEMA = `
     length INTEGER NOT NULL,
     objects INTEGER NOT NULL,
     bytes INTEGER NOT NULL,
+    intact INTEGER NOT NULL,
     crc INTEGER NOT NULL
   );
 `;
@@ -62,6 +64,13 @@ export interface PackRow {
   /** Objects that the index places in it, and the bytes of their payloads. */
   objects: number;
   bytes: number;
+  /** Whether a scan found nothing in it but its header and whole frames. Only such a pack is appended to. */
+  isIntact: boolean;
+}
+
+/** The row of a pack that has just been created. */
+export function newPackRow(number: number): PackRow {
+  return { number, length: PACK_HEADER_BYTES, objects: 0, bytes: 0, isIntact: true };
 }
 
 const KINDS: readonly ObjectKind[] = Object.keys(OBJECT_KINDS) as ObjectKind[];
@@ -94,6 +103,7 @@ function packOf(row: Row): PackRow {
     length: integer(row, "length"),
     objects: integer(row, "objects"),
     bytes: integer(row, "bytes"),
+    isIntact: integer(row, "intact") === 1,
   };
   if (packChecksum(pack) !== integer(row, "crc")) {
     throw new IndexDamage(`the row of pack ${pack.number} is damaged`);
@@ -101,11 +111,12 @@ function packOf(row: Row): PackRow {
   return pack;
 }
 
-function packChecksum({ number, length, objects, bytes }: PackRow): number {
-  return rowChecksum(number, length, objects, bytes);
+function packChecksum({ number, length, objects, bytes, isIntact }: PackRow): number {
+  return rowChecksum(number, length, objects, bytes, Number(isIntact));
 }
 
 const FRAME_COLUMNS = "row, address, label, kind, pack, offset, length, crc";
+const PACK_COLUMNS = "number, length, objects, bytes, intact, crc";
 
 /** Reads and writes the store's rows. Every call may throw {@link IndexDamage}. */
 export class FrameIndex {
@@ -131,20 +142,26 @@ export class FrameIndex {
     return row === undefined ? null : frameOf(row);
   }
 
-  /** Frames of one pack, by offset. */
+  /** Frames of one pack, by offset. Whoever collects garbage relies on these being all. */
   inPack(number: number): FrameRow[] {
-    return this.#database.all(
+    const frames = this.#database.all(
       `SELECT ${FRAME_COLUMNS} FROM frames WHERE pack = ? ORDER BY offset`,
       number,
     ).map(frameOf);
+    const pack = this.pack(number);
+    const bytes = frames.reduce((sum, { length }) => sum + length, 0);
+    if (frames.length !== (pack?.objects ?? 0) || bytes !== (pack?.bytes ?? 0)) {
+      throw new IndexDamage(`the objects of pack ${number} do not add up`);
+    }
+    return frames;
   }
 
   /** Adds a frame, unless its address is known; says whether it was new. */
   add(frame: FramePlace): boolean {
-    if (this.find(frame.address) !== null) return false;
     const { address, label, kind, pack, offset, length } = frame;
-    this.#database.run(
-      "INSERT INTO frames(address, label, kind, pack, offset, length, crc) VALUES (?, ?, ?, ?, ?, ?, ?)",
+    return this.#database.run(
+      `INSERT INTO frames(address, label, kind, pack, offset, length, crc)
+         VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT(address) DO NOTHING`,
       address,
       label,
       OBJECT_KINDS[kind],
@@ -152,12 +169,17 @@ export class FrameIndex {
       offset,
       length,
       frameChecksum(frame),
-    );
-    return true;
+    ) === 1;
   }
 
-  remove(frame: FrameRow): void {
-    this.#database.run("DELETE FROM frames WHERE row = ?", frame.row);
+  /** Removes the row of this address if it names this very place, whatever its number is; says whether it did. */
+  remove({ address, pack, offset }: FramePlace): boolean {
+    return this.#database.run(
+      "DELETE FROM frames WHERE address = ? AND pack = ? AND offset = ?",
+      address,
+      pack,
+      offset,
+    ) === 1;
   }
 
   /** The highest row number, or 0. */
@@ -166,15 +188,12 @@ export class FrameIndex {
   }
 
   packs(): PackRow[] {
-    return this.#database.all(
-      "SELECT number, length, objects, bytes, crc FROM packs ORDER BY number",
-    )
-      .map(packOf);
+    return this.#database.all(`SELECT ${PACK_COLUMNS} FROM packs ORDER BY number`).map(packOf);
   }
 
   pack(number: number): PackRow | null {
     const row = this.#database.get(
-      "SELECT number, length, objects, bytes, crc FROM packs WHERE number = ?",
+      `SELECT ${PACK_COLUMNS} FROM packs WHERE number = ?`,
       number,
     );
     return row === undefined ? null : packOf(row);
@@ -182,18 +201,19 @@ export class FrameIndex {
 
   lastPack(): PackRow | null {
     const row = this.#database.get(
-      "SELECT number, length, objects, bytes, crc FROM packs ORDER BY number DESC LIMIT 1",
+      `SELECT ${PACK_COLUMNS} FROM packs ORDER BY number DESC LIMIT 1`,
     );
     return row === undefined ? null : packOf(row);
   }
 
   setPack(pack: PackRow): void {
     this.#database.run(
-      "INSERT OR REPLACE INTO packs(number, length, objects, bytes, crc) VALUES (?, ?, ?, ?, ?)",
+      `INSERT OR REPLACE INTO packs(${PACK_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?)`,
       pack.number,
       pack.length,
       pack.objects,
       pack.bytes,
+      Number(pack.isIntact),
       packChecksum(pack),
     );
   }

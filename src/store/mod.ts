@@ -12,4 +12,5 @@ export * from "./frame_index.ts";
 export * from "./memory_store.ts";
 export * from "./pack_store.ts";
 export { PackFolder, packName, packNumber } from "./pack_files.ts";
+export { type RecoveryReport, type StoredSegment } from "./pack_recovery.ts";
 export * from "./verified_store.ts";

@@ -1,0 +1,73 @@
+/**
+ * Frames that are in a pack and not in the index yet: they wait here for the flush that makes them durable.
+ *
+ * @module
+ */
+
+import { type Address, type Bytes, toHex } from "../base/mod.ts";
+import type { FramePlace } from "./frame_index.ts";
+
+/** A frame that waits for its row in the index. */
+export interface PendingFrame extends FramePlace {
+  /** The payload of a segment, which the owner's index wants to see at the flush; null for other kinds. */
+  bytes: Bytes | null;
+}
+
+/** The waiting frames, in the order in which they were appended. */
+export class PendingFrames {
+  readonly #byAddress = new Map<string, PendingFrame>();
+  readonly #byLabel = new Map<string, PendingFrame>();
+  #bytes = 0;
+
+  get size(): number {
+    return this.#byAddress.size;
+  }
+
+  /** Bytes of their payloads. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  add(frame: PendingFrame): void {
+    this.#byAddress.set(toHex(frame.address), frame);
+    if (frame.label !== null) this.#byLabel.set(toHex(frame.label), frame);
+    this.#bytes += frame.length;
+  }
+
+  find(address: Address): PendingFrame | null {
+    return this.#byAddress.get(toHex(address)) ?? null;
+  }
+
+  findByLabel(label: Bytes): PendingFrame | null {
+    return this.#byLabel.get(toHex(label)) ?? null;
+  }
+
+  all(): PendingFrame[] {
+    return [...this.#byAddress.values()];
+  }
+
+  /** Lets go of frames that the index knows now. */
+  delete(frames: readonly PendingFrame[]): void {
+    for (const frame of frames) {
+      this.#byAddress.delete(toHex(frame.address));
+      this.#bytes -= frame.length;
+      if (frame.label === null) continue;
+      const label = toHex(frame.label);
+      // Another frame with the same label may have come since.
+      if (this.#byLabel.get(label) === frame) this.#byLabel.delete(label);
+    }
+  }
+}
+
+/** The first `lengthMax` bytes of the pieces, in one array of their own. */
+export function beginning(pieces: readonly Uint8Array[], lengthMax: number): Bytes {
+  const out = new Uint8Array(lengthMax);
+  let filled = 0;
+  for (const piece of pieces) {
+    if (filled === lengthMax) break;
+    const part = piece.subarray(0, lengthMax - filled);
+    out.set(part, filled);
+    filled += part.length;
+  }
+  return out.subarray(0, filled);
+}
