@@ -136,9 +136,9 @@ class ContentWriter {
         rest = await this.#consume(buffer, end, ended);
       }
       while (this.#working.length > 0) await this.#collect();
-    } catch (error) {
+    } finally {
       await Promise.allSettled(this.#working);
-      throw error;
+      for (const { bytes } of buffers) freeBytes(bytes);
     }
     return {
       references: this.#builder.finish(),

@@ -8,7 +8,7 @@ import type { InOrderLimits } from "./in_order.ts";
 import type { OnProgress } from "./types.ts";
 
 /** How many entries are in work at once, and what they may hold. */
-export const ENTRIES_IN_WORK: InOrderLimits = { tasksMax: 1024, bytesMax: 24 * 1024 * 1024 };
+export const ENTRIES_IN_WORK: InOrderLimits = { tasksMax: 256, bytesMax: 24 * 1024 * 1024 };
 /** What a large file holds: its buffers and the chunks in work. */
 export const LARGE_FILE_BYTES = 20 * 1024 * 1024;
 /** What any entry holds beside its bytes. */
