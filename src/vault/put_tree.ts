@@ -102,7 +102,7 @@ function* walk(
     });
     return yield { path, error };
   }
-  if (key === undefined && basename(root) === "") {
+  if (key === undefined && /^[/\\]?$/.test(basename(root))) {
     const error = new VaultError("usage", `Cannot store ${quoteKey(path)}: it has no name`, {
       hint: "give it one with --key",
     });
@@ -110,7 +110,14 @@ function* walk(
   }
   const name = (key ?? basename(root)).replace(/(.)\/+$/, "$1");
   if (!info.isDirectory) return yield { path, key: name, info, type: "file" };
-  yield* walkFolder(resolve(context.home), { path: root, key: name, info, type: "folder" });
+  const badKey = tryLocal(root, () => parseKey(name)); // one answer, not one for each file in it
+  if (badKey instanceof VaultError) return yield { path, error: badKey };
+  const home = Deno.realPathSync(context.home);
+  if (Deno.realPathSync(root) === home) {
+    const error = new VaultError("usage", `Cannot store ${quoteKey(path)}: it is the vault's home`);
+    return yield { path, error };
+  }
+  yield* walkFolder(home, { path: root, key: name, info, type: "folder" });
 }
 
 /** A folder, then what is in it, by name. The vault's own home is left out. */
@@ -118,11 +125,11 @@ function* walkFolder(
   home: string,
   folder: Entry,
 ): Generator<Entry | { path: string; error: VaultError }> {
-  if (folder.path === home) return;
-  const names = tryLocal(
-    folder.path,
-    () => Array.from(Deno.readDirSync(folder.path), ({ name }) => name),
-  );
+  const names = tryLocal(folder.path, () => {
+    if (Deno.realPathSync(folder.path) === home) return null;
+    return Array.from(Deno.readDirSync(folder.path), ({ name }) => name);
+  });
+  if (names === null) return;
   if (names instanceof VaultError) return yield { path: folder.path, error: names };
   yield folder;
   for (const name of names.sort()) {
