@@ -30,7 +30,7 @@ export interface FullManifest {
   references: References;
 }
 
-/** The references as changes to another manifest's. */
+/** The references as changes to another manifest's. There is at least one: an empty file's manifest is full. */
 export interface DeltaManifest {
   kind: "delta";
   /** Bytes of the file. Whoever applies the delta checks that the lengths add up to it. */
@@ -218,7 +218,7 @@ function fullProblem({ size, references }: FullManifest): string | null {
 }
 
 function deltaProblem({ size, count, depth, base, operations }: DeltaManifest): string | null {
-  if (count > MANIFEST_REFS_MAX) return `${count} references are too many`;
+  if (count < 1 || count > MANIFEST_REFS_MAX) return `${count} references`;
   if (!(depth >= 1 && depth <= DELTA_CHAIN_MAX)) return `depth ${depth} is out of range`;
   if (base.id.length !== HASH_BYTES || base.address.length !== HASH_BYTES) {
     return "id or address of the base has the wrong length";
@@ -250,7 +250,7 @@ function deltaProblem({ size, count, depth, base, operations }: DeltaManifest): 
 }
 
 function indirectProblem({ size, count, pieces }: IndirectManifest): string | null {
-  if (count > MANIFEST_REFS_MAX) return `${count} references are too many`;
+  if (count < 1 || count > MANIFEST_REFS_MAX) return `${count} references`;
   // One piece would be a manifest that needs none.
   if (pieces.count < 2 || pieces.count > PIECES_MAX) return `${pieces.count} pieces`;
   for (let i = 0; i < pieces.count; i++) {

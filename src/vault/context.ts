@@ -12,6 +12,7 @@ import type { ChunkCipher } from "./chunk_cipher.ts";
 import type { Committer } from "./commit.ts";
 import type { RecordIndex } from "./record_index.ts";
 import type { SegmentReader } from "./segments.ts";
+import type { Gate, Turns } from "./turns.ts";
 
 /** The parts of an open vault. */
 export interface VaultContext {
@@ -27,6 +28,10 @@ export interface VaultContext {
   readonly index: RecordIndex;
   readonly segments: SegmentReader;
   readonly committer: Committer;
+  /** Writers of one key, by its tag in hex. */
+  readonly turns: Turns;
+  /** Writers share it; who takes objects away is alone in it. */
+  readonly gate: Gate;
   readonly chunker: Chunker;
   /** Who seals and opens the chunks of a content of so many bytes. */
   readonly cipherFor: (bytes: number) => ChunkCipher;

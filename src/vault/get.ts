@@ -106,7 +106,7 @@ export interface GetToFileOptions extends WorkOptions {
   force?: boolean;
 }
 
-/** Fetches a version to a path: a file, a link, or a folder, whichever it is of. */
+/** Fetches a version of a file or link to a path. @throws VaultError `usage` for a folder */
 export async function getToFile(
   context: VaultContext,
   keyText: string,
@@ -114,11 +114,16 @@ export async function getToFile(
   options: GetToFileOptions,
 ): Promise<{ version: VersionInfo; path: string }> {
   const opened = await openVersion(context, keyText, options.select ?? { kind: "latest" });
+  if (opened.body.type === "folder") {
+    throw new VaultError("usage", `Cannot get ${quoteKey(opened.key.name)}: it is a folder`, {
+      hint: "fetch it with all that is in it: get -r",
+    });
+  }
   await writeEntry(context, opened, destination, options);
   return { version: describeId(context, opened.key.name, opened.version.id), path: destination };
 }
 
-/** Puts what a version holds at `path`. */
+/** Puts the file or link that a version holds at `path`. */
 export async function writeEntry(
   context: VaultContext,
   opened: OpenedVersion,
@@ -127,12 +132,6 @@ export async function writeEntry(
 ): Promise<void> {
   const { body } = opened;
   const there = lstat(path);
-  if (body.type === "folder") {
-    if (there === null) await attempt(path, () => Deno.mkdirSync(path));
-    else if (!there.isDirectory) throw inTheWay(path, "a file is in the way of a folder");
-    await applyMeta(path, body);
-    return;
-  }
   if (there?.isDirectory) {
     throw inTheWay(
       path,

@@ -93,6 +93,27 @@ export function networkId(networkSecret: Bytes): Bytes {
   return sha256(encodeUtf8("govault network 1"), networkSecret);
 }
 
+/** Packs without a key are a vault whose key file is lost: a new key would never read them. */
+function refuseLostKey(home: string, disk: Disk): void {
+  const { keys, packs } = homePaths(home);
+  if (hasVault(home, disk) || disk.list(packs).length === 0) return;
+  throw new VaultError(
+    "damaged",
+    `Cannot open the vault in ${home}: ${join(keys, "vault.key")} is lost`,
+    {
+      hint:
+        "bring the key back with `govault recover --phrase`, or name another folder with --home",
+    },
+  );
+}
+
+/** @throws VaultError `exists` if there is a vault in a home, `damaged` if there are packs of one whose key is lost */
+export function refuseOldVault(home: string, disk: Disk = denoDisk): void {
+  refuseLostKey(home, disk);
+  if (!hasVault(home, disk)) return;
+  throw new VaultError("exists", `Cannot make a vault in ${home}: there is one already`);
+}
+
 /**
  * Makes the folders and key files of a home. The vault's key is written last: a home is made when that is there.
  *
@@ -100,12 +121,17 @@ export function networkId(networkSecret: Bytes): Bytes {
  */
 export async function makeHome(
   home: string,
-  options: { masterKey: Bytes; passphrase?: string; random: Random; disk?: Disk },
+  options: {
+    masterKey: Bytes;
+    passphrase?: string;
+    random: Random;
+    disk?: Disk;
+    /** The key is that of the packs which are there already. */
+    recovered?: boolean;
+  },
 ): Promise<void> {
   const disk = options.disk ?? denoDisk;
-  if (hasVault(home, disk)) {
-    throw new VaultError("exists", `Cannot make a vault in ${home}: there is one already`);
-  }
+  if (!options.recovered) refuseOldVault(home, disk);
   const paths = homePaths(home);
   try {
     for (const folder of [paths.home, paths.keys, paths.packs]) disk.makeFolder(folder);
@@ -176,6 +202,7 @@ export async function readSecrets(
   disk: Disk = denoDisk,
 ): Promise<HomeSecrets> {
   if (!hasVault(home, disk)) {
+    refuseLostKey(home, disk);
     throw new VaultError("not_found", `Cannot open a vault in ${home}: there is none`, {
       hint: "make one with `govault init`, or name its folder with --home",
     });

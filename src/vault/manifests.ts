@@ -174,6 +174,7 @@ export async function loadManifest(
     if (manifest.kind === "full") {
       let references = manifest.references;
       const depth = chain.length;
+      if (depth > 0 && chain.at(-1)!.depth !== 1) throw wrongChain(step);
       for (let delta = chain.pop(); delta !== undefined; delta = chain.pop()) {
         references = applyDelta(references, delta.operations, delta.count);
         if (references.totalLength() !== delta.size) {
@@ -187,14 +188,15 @@ export async function loadManifest(
       chain.length === DELTA_CHAIN_MAX ||
       (above !== undefined && manifest.depth !== above.depth - 1)
     ) {
-      throw new VaultError(
-        "damaged",
-        `Cannot read manifest ${shortHex(step.address)}: its chain is wrong`,
-      );
+      throw wrongChain(step);
     }
     chain.push(manifest);
     step = manifest.base;
   }
+}
+
+function wrongChain({ address }: ReferenceFields): VaultError {
+  return new VaultError("damaged", `Cannot read manifest ${shortHex(address)}: its chain is wrong`);
 }
 
 async function loadOne(

@@ -37,10 +37,12 @@ import {
   makeHome,
   networkId,
   readSecrets,
+  refuseOldVault,
 } from "./home.ts";
 import { type HomeLock, lockHome } from "./lock.ts";
 import { RECORD_SCHEMA, RecordIndex } from "./record_index.ts";
 import { contentOfSegment, SegmentReader } from "./segments.ts";
+import { Gate, Turns } from "./turns.ts";
 import { Vault } from "./vault.ts";
 
 const PASSPHRASE_ATTEMPTS_MAX = 3;
@@ -84,12 +86,23 @@ function takeLock(home: string, { lockWaitMs, signal }: OpenOptions): Promise<Ho
 
 /** Makes a vault in a home. @throws VaultError `exists` if there is one */
 export async function initVault(
-  options: { home?: string; passphrase?: string } = {},
+  options: {
+    home?: string;
+    /** Seals the key; a function is called once it is clear that a vault can be made. */
+    passphrase?: string | (() => string | Promise<string>);
+  } = {},
 ): Promise<CreatedVault> {
   const home = resolve(options.home ?? defaultHome());
+  refuseOldVault(home);
+  const { passphrase: given } = options;
+  const passphrase = typeof given === "function" ? await given() : given;
   const lock = await takeLock(home, {});
   try {
-    return await makeVault(home, { ...options, masterKey: systemRandom.bytes(SECRET_BYTES) });
+    const masterKey = systemRandom.bytes(SECRET_BYTES);
+    return await makeVault(home, {
+      masterKey,
+      ...(passphrase !== undefined ? { passphrase } : {}),
+    });
   } finally {
     lock.release();
   }
@@ -98,10 +111,14 @@ export async function initVault(
 /** Makes the vault of a master key. The caller has the lock. */
 async function makeVault(
   home: string,
-  { masterKey, passphrase }: { masterKey: Bytes; passphrase?: string },
+  { masterKey, passphrase, recovered = false }: {
+    masterKey: Bytes;
+    passphrase?: string;
+    recovered?: boolean;
+  },
 ): Promise<CreatedVault> {
   const protection = passphrase !== undefined ? { passphrase } : {};
-  await makeHome(home, { masterKey, random: systemRandom, ...protection });
+  await makeHome(home, { masterKey, random: systemRandom, recovered, ...protection });
   const { node, networkSecret } = await readSecrets(home, () => passphrase ?? "");
   return {
     phrase: phraseOfKey(masterKey),
@@ -131,7 +148,7 @@ export async function recoverVault(
   let created: CreatedVault;
   try {
     await checkPacks(home, deriveVaultKeys(masterKey));
-    created = await makeVault(home, { ...options, masterKey });
+    created = await makeVault(home, { ...options, masterKey, recovered: true });
   } finally {
     lock.release();
   }
@@ -262,6 +279,8 @@ async function assemble(home: string, secrets: HomeSecrets, lock: HomeLock): Pro
       index,
       segments: new SegmentReader({ keys, index, database, read }),
       committer: new Committer({ keys, node, clock: systemClock, store, position }),
+      turns: new Turns(),
+      gate: new Gate(),
       chunker: new Chunker(keys.gearSeed),
       cipherFor: (bytes: number) => bytes < WORKER_BYTES_MIN ? local : worker,
       problems,

@@ -8,7 +8,6 @@ import {
   equalBytes,
   isVaultError,
   ORPHAN_GRACE_MS,
-  type RecordId,
   REPACK_DEAD_SHARE,
   sha256,
   toHex,
@@ -24,7 +23,7 @@ import {
   packEntries,
   splitPruneList,
 } from "../log/mod.ts";
-import { collect, type FrameRow } from "../store/mod.ts";
+import { collect, type CollectResult, type FrameRow } from "../store/mod.ts";
 import type { VaultContext } from "./context.ts";
 import { entriesOf, idSet, inventoryOfVersion, markLive, type PlannedPrune } from "./garbage.ts";
 import { loadManifest, needsOf } from "./manifests.ts";
@@ -33,7 +32,7 @@ import type { IndexedVersion } from "./record_index.ts";
 import { isEmptyRetention, keptByRetention } from "./retention.ts";
 import { listTags } from "./tags.ts";
 import type { PruneResult, Retention, VersionInfo, WorkOptions } from "./types.ts";
-import { describeId, nameKey, nameOf } from "./versions.ts";
+import { describeId, latestVersion, type NamedKey, nameKey, nameOf } from "./versions.ts";
 
 /** Versions that go, and what those that stay behind them need. */
 interface Plan {
@@ -115,26 +114,30 @@ async function planPrune(
   { all, dropped }: { all: IndexedVersion[]; dropped: IndexedVersion[] },
 ): Promise<Plan> {
   const going = new Map(dropped.map((version) => [toHex(version.id), version]));
-  const carried: CarriedList[] = [];
-  for (const version of all) {
-    const base = version.parents[0];
-    if (
-      version.dropped || going.has(toHex(version.id)) || base === undefined ||
-      !going.has(toHex(base))
-    ) continue;
+  const heirs = all.filter((version) =>
+    !version.dropped && !going.has(toHex(version.id)) && isOrphaned(version, going)
+  );
+  const carried: { heir: IndexedVersion; entries: PackedEntries }[] = [];
+  for (const heir of heirs) {
     try {
-      carried.push({ version: version.id, entries: await inheritedBy(context, version) });
+      carried.push({ heir, entries: await inheritedBy(context, heir) });
     } catch (error) {
       if (!isVaultError(error, "damaged")) throw error;
-      keepAncestors(going, version, all);
+      keepAncestors(going, heir, all);
     }
   }
-  const versions = all.filter((version) => !version.dropped).length;
   return {
-    versions,
+    versions: all.filter((version) => !version.dropped).length,
     dropped: [...going.values()],
-    carried: carried.filter((list) => needed(list, going, all)),
+    carried: carried.filter(({ heir }) => isOrphaned(heir, going))
+      .map(({ heir, entries }) => ({ version: heir.id, entries })),
   };
+}
+
+/** Whether the first parent of a version goes. */
+function isOrphaned(version: IndexedVersion, going: ReadonlyMap<string, IndexedVersion>): boolean {
+  const base = version.parents[0];
+  return base !== undefined && going.has(toHex(base));
 }
 
 function keepAncestors(
@@ -147,16 +150,6 @@ function keepAncestors(
     going.delete(toHex(base));
     base = byId.get(toHex(base))?.parents[0];
   }
-}
-
-/** Whether the version of a list still stays while its first parent goes. */
-function needed(
-  list: CarriedList,
-  going: ReadonlyMap<string, IndexedVersion>,
-  all: readonly IndexedVersion[],
-): boolean {
-  const version = all.find(({ id }) => equalBytes(id, list.version))!;
-  return going.has(toHex(version.parents[0]!));
 }
 
 /** What a version needs beyond its own inventory. */
@@ -197,26 +190,15 @@ export async function purge(
   options: WorkOptions,
 ): Promise<{ version: VersionInfo; freedBytes: number }> {
   const key = nameKey(context, keyText);
-  const deleted = context.database.guard(() => context.index.key(key.tag)?.deleted ?? false);
-  let tombstone: RecordId | null = null;
-  let version: VersionInfo | null = null;
-  if (!deleted) {
-    version = await deleteKey(context, keyText);
-    tombstone = version.id;
-  }
-  const { all, dropped, keep } = context.database.guard(() => {
-    const versions = context.index.versionsOf(key.tag);
-    const { ordered, latest } = foldHistory(versions);
-    const keep = tombstone ?? latest?.id ?? null;
-    return {
-      all: versions,
-      dropped: ordered.filter(({ id }) => keep === null || !equalBytes(id, keep)),
-      keep,
-    };
+  const tombstone = tombstoneOf(context, key) ?? await deleteKey(context, keyText);
+  const { all, dropped } = context.database.guard(() => {
+    const all = context.index.versionsOf(key.tag);
+    // A put that came after the tombstone stays.
+    const dropped = foldHistory(all).ordered.filter(({ id, depth }) =>
+      depth <= tombstone.version && !equalBytes(id, tombstone.id)
+    );
+    return { all, dropped };
   });
-  version ??= keep === null
-    ? await deleteKey(context, keyText)
-    : describeId(context, key.name, keep);
   const plan = await planPrune(context, { all, dropped });
   const before = context.database.guard(() => markLive(context));
   await commitPrune(context, plan);
@@ -226,7 +208,13 @@ export async function purge(
     dryRun: false,
     onlyIfLive: before.isLive,
   });
-  return { version, freedBytes };
+  return { version: tombstone, freedBytes };
+}
+
+/** The latest version of a key if that is a delete. */
+function tombstoneOf(context: VaultContext, key: NamedKey): VersionInfo | null {
+  const found = context.database.guard(() => latestVersion(context, key));
+  return found?.latest.op === "delete" ? describeId(context, key.name, found.latest.id) : null;
 }
 
 interface CollectGarbageOptions extends WorkOptions {
@@ -236,27 +224,28 @@ interface CollectGarbageOptions extends WorkOptions {
   onlyIfLive?: (frame: FrameRow) => boolean;
 }
 
-async function collectGarbage(
+function collectGarbage(
   context: VaultContext,
   options: CollectGarbageOptions,
-): Promise<{ removedObjects: number; freedBytes: number }> {
-  await context.committer.settle();
-  await context.store.flush();
-  const marked = context.database.guard(() =>
-    markLive(context, options.dryRun ? options.planned : undefined)
-  );
-  const now = context.clock.now();
-  const isYoung = (pack: number) =>
-    now - (context.store.packs.stat(pack)?.mtime ?? now) < ORPHAN_GRACE_MS;
-  const result = await collect(context.store, {
-    // What no record ever named may belong to a put that was interrupted and will be tried again.
-    isLive: (frame) => marked.isLive(frame) || (!marked.isReleased(frame) && isYoung(frame.pack)),
-    deadShareMin: options.onlyIfLive ? 0 : REPACK_DEAD_SHARE,
-    ...(options.onlyIfLive ? { onlyWith: options.onlyIfLive } : {}),
-    dryRun: options.dryRun,
-    ...(options.signal ? { signal: options.signal } : {}),
-    onPack: ({ packs, of }) =>
-      options.onProgress?.({ doneBytes: packs, totalBytes: of, item: "packs" }),
+): Promise<CollectResult> {
+  return context.gate.beAlone(async () => {
+    await context.committer.settle();
+    await context.store.flush();
+    const marked = context.database.guard(() =>
+      markLive(context, options.dryRun ? options.planned : undefined)
+    );
+    const now = context.clock.now();
+    const isYoung = (pack: number) =>
+      now - (context.store.packs.stat(pack)?.mtime ?? now) < ORPHAN_GRACE_MS;
+    return await collect(context.store, {
+      // What no record ever named may belong to a put that was interrupted and will be tried again.
+      isLive: (frame) => marked.isLive(frame) || (!marked.isReleased(frame) && isYoung(frame.pack)),
+      deadShareMin: options.onlyIfLive ? 0 : REPACK_DEAD_SHARE,
+      ...(options.onlyIfLive ? { onlyWith: options.onlyIfLive } : {}),
+      dryRun: options.dryRun,
+      ...(options.signal ? { signal: options.signal } : {}),
+      onPack: ({ packs, of }) =>
+        options.onProgress?.({ doneBytes: packs, totalBytes: of, item: "packs" }),
+    });
   });
-  return result;
 }

@@ -43,20 +43,9 @@ interface Before {
   manifest: LoadedManifest | null;
 }
 
-/** Puts to one key go one after the other, so that each sees the one before. */
-const busyKeys = new WeakMap<VaultContext, Map<string, Promise<unknown>>>();
-
-async function alone<T>(context: VaultContext, key: NamedKey, work: () => Promise<T>): Promise<T> {
-  let busy = busyKeys.get(context);
-  if (busy === undefined) busyKeys.set(context, busy = new Map());
-  const name = toHex(key.tag);
-  const mine = (busy.get(name) ?? Promise.resolve()).then(work, work);
-  busy.set(name, mine);
-  try {
-    return await mine;
-  } finally {
-    if (busy.get(name) === mine) busy.delete(name);
-  }
+/** Puts to one key go one after the other, so that each sees the one before; and none while garbage is collected. */
+function inTurn<T>(context: VaultContext, key: NamedKey, work: () => Promise<T>): Promise<T> {
+  return context.turns.take(toHex(key.tag), () => context.gate.share(work));
 }
 
 async function lookBefore(context: VaultContext, key: NamedKey): Promise<Before> {
@@ -139,10 +128,10 @@ export async function putContent(
     await source.close();
     throw error;
   }
-  return await alone(context, key, () => putAlone(context, key, source, options));
+  return await inTurn(context, key, () => putInTurn(context, key, source, options));
 }
 
-async function putAlone(
+async function putInTurn(
   context: VaultContext,
   key: NamedKey,
   source: ByteSource,
@@ -203,7 +192,7 @@ function sameBytes(a: References, b: References): boolean {
 /** Makes a tombstone the newest version of a key. @throws VaultError `not_found` if there is nothing to delete */
 export function deleteKey(context: VaultContext, keyText: string): Promise<VersionInfo> {
   const key = nameKey(context, keyText);
-  return alone(context, key, async () => {
+  return inTurn(context, key, async () => {
     const before = await lookBefore(context, key);
     if (before.latest === null || (before.latest.op === "delete" && before.parents.length === 1)) {
       const state = before.latest === null ? "there is no such key" : "it is deleted already";
@@ -227,7 +216,7 @@ export function restoreVersion(
   select: VersionSelector,
 ): Promise<VersionInfo> {
   const key = nameKey(context, keyText);
-  return alone(context, key, async () => {
+  return inTurn(context, key, async () => {
     const { version, body } = selectContent(context, key, select);
     const before = await lookBefore(context, key);
     if (before.parents.length === 1 && toHex(before.parents[0]!) === toHex(version.id)) {

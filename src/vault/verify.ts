@@ -6,7 +6,7 @@
 
 import { isVaultError, quoteKey, shortHex, toHex, VaultError } from "../base/mod.ts";
 import { decompress } from "../content/mod.ts";
-import { foldHistory } from "../log/mod.ts";
+import { decodeSegment, foldHistory } from "../log/mod.ts";
 import {
   decodeFrameHeader,
   FRAME_HEADER_BYTES,
@@ -46,7 +46,8 @@ export async function verify(context: VaultContext, options: VerifyOptions): Pro
     context.database.rebuild(`SQLite found: ${integrity}`);
     problems.push("the index was damaged; it has been rebuilt");
   }
-  for (const problem of gapsInLogs(context)) problems.push(problem);
+  const gaps = gapsInLogs(context);
+  problems.push(...gaps);
   const reachable = await walkVersions(context, options);
   problems.push(...reachable.problems);
 
@@ -74,10 +75,16 @@ export async function verify(context: VaultContext, options: VerifyOptions): Pro
     }
     damaged.push(...bad);
     if (options.repair && bad.length > 0) {
-      repaired += await takeOut(context, number, { frames, bad });
+      repaired += await context.gate.beAlone(() => takeOut(context, number, { frames, bad }));
     }
   }
-  return { checked, damaged: damaged.length, repaired, missing: reachable.missing.size, problems };
+  return {
+    checked,
+    damaged: damaged.length,
+    repaired,
+    missing: reachable.missing.size + gaps.length,
+    problems,
+  };
 }
 
 function isSampled(_frame: FrameRow, sample: number, context: VaultContext): boolean {
@@ -176,6 +183,7 @@ async function checkFrame(
     const bytes = context.store.getSync(frame.address);
     if (bytes === null) return "it is gone";
     if (!await matchesAddress(frame.address, bytes)) return "its bytes do not match its address";
+    if (frame.kind === "segment") decodeSegment(bytes); // its signatures too
     if (chunkRows.has(frame.row)) await context.keys.chunk.open(bytes, null, decompress);
     return null;
   } catch (error) {

@@ -107,7 +107,7 @@ export function selectVersion(
     case "time": {
       const found = latestAt(ordered, select.time);
       if (found === null) {
-        throw missing(`a version of ${new Date(select.time).toISOString()} or before`);
+        throw missing(`a version as old as ${new Date(select.time).toISOString()}`);
       }
       return found;
     }
@@ -137,7 +137,7 @@ export function contentOf(
       "not_found",
       `Cannot get ${quoteKey(key.name)}: version ${version.depth} is a delete`,
       {
-        hint: "an older one comes back with --version N",
+        hint: "an older one comes with --version N; `govault restore` makes it the newest",
       },
     );
   }

@@ -148,10 +148,14 @@ export class Sandbox {
   }
 
   /** The error that a command that must fail tells under `--json`, with its exit code. */
-  async error(...args: string[]): Promise<{ exit: number; code: string; message: string }> {
+  async error(
+    ...args: string[]
+  ): Promise<{ exit: number; code: string; message: string; hint?: string }> {
     const { code, out, err } = await this.run(...args, "--json");
     assertEquals(out, "", args.join(" "));
-    const { error } = JSON.parse(err) as { error: { code: string; message: string } };
+    const { error } = JSON.parse(err) as {
+      error: { code: string; message: string; hint?: string };
+    };
     return { exit: code, ...error };
   }
 

@@ -51,7 +51,7 @@ Deno.test("recover --phrase: the words alone bring the packs back to life", asyn
   await box.runWith({ stdin: "content" }, "put", "-", "--key", "f");
   await Deno.remove(`${box.home}/keys`, { recursive: true });
   await Deno.remove(`${box.home}/vault.db`);
-  assertEquals((await box.error("get", "f", "-o", "-")).exit, 3);
+  assertEquals((await box.error("get", "f", "-o", "-")).exit, 4);
 
   const stdin = `${String(phrase).replaceAll(" ", "\n")}\n`;
   const recovered = await box.runWith({ stdin }, "recover", "--phrase", "--json");
@@ -103,4 +103,19 @@ Deno.test({
     }
     assertEquals((await Deno.stat(box.home)).mode! & 0o077, 0);
   },
+});
+
+Deno.test("put, init: packs whose key is lost are not given a new one; the phrase brings them back", async () => {
+  await using box = await Sandbox.make();
+  const { phrase } = await box.json<{ phrase: string }>("init");
+  await box.write("a.txt", "alpha");
+  await box.ok("put", "a.txt");
+  await Deno.remove(`${box.home}/keys/vault.key`);
+  for (const args of [["put", "a.txt"], ["init"], ["history", "a.txt"]]) {
+    const error = await box.error(...args);
+    assertEquals([error.exit, error.code], [4, "damaged"], args[0]);
+    assertStringIncludes(error.hint ?? "", "recover --phrase");
+  }
+  await box.runWith({ stdin: phrase }, "recover", "--phrase");
+  assertEquals((await box.ok("get", "a.txt", "-o", "-")).out, "alpha");
 });

@@ -33,7 +33,7 @@ export const init = defineCommand({
     const chosen = chosenHome(context);
     const made = await initVault({
       ...(chosen === undefined ? {} : { home: chosen }),
-      ...(context.flags.passphrase ? { passphrase: await choosePassphrase(context) } : {}),
+      ...(context.flags.passphrase ? { passphrase: () => choosePassphrase(context) } : {}),
     });
     const { phrase, home } = made;
     const vault = toHex(made.vault);

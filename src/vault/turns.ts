@@ -1,0 +1,45 @@
+/**
+ * Who may work at the same time: writers of one key take turns, and collecting garbage takes turns with all writers, as
+ * a writer may be about to name an object that nothing names yet.
+ *
+ * @module
+ */
+
+/** Lets callers with the same name work one after the other, in the order they came. */
+export class Turns {
+  readonly #last = new Map<string, Promise<unknown>>();
+
+  async take<T>(name: string, work: () => Promise<T>): Promise<T> {
+    const mine = (this.#last.get(name) ?? Promise.resolve()).then(work, work);
+    this.#last.set(name, mine);
+    try {
+      return await mine;
+    } finally {
+      if (this.#last.get(name) === mine) this.#last.delete(name);
+    }
+  }
+}
+
+/** Lets many share, or one be alone. Whoever wants to be alone waits for those before, and holds up those after. */
+export class Gate {
+  /** Settles when the last one that wanted to be alone is through. */
+  #closed: Promise<unknown> = Promise.resolve();
+  readonly #inside = new Set<Promise<unknown>>();
+
+  async share<T>(work: () => Promise<T>): Promise<T> {
+    const mine = this.#closed.then(work);
+    this.#inside.add(mine);
+    try {
+      return await mine;
+    } finally {
+      this.#inside.delete(mine);
+    }
+  }
+
+  async beAlone<T>(work: () => Promise<T>): Promise<T> {
+    const before = [this.#closed, ...this.#inside];
+    const mine = Promise.allSettled(before).then(work);
+    this.#closed = mine.catch(() => {/* thrown to whoever waits for `mine` */});
+    return await mine;
+  }
+}
