@@ -90,14 +90,14 @@ interface Crash {
 async function crashOnce(folder: string, { fate, seed, how, at }: Crash): Promise<boolean> {
   const random = seededRandom(seed * 1000 + at);
   const disk = new MemoryDisk();
-  const path = `${folder}/${fate}-${how}-${seed}-${at}.db`;
+  const path = fate === "old" ? `${folder}/${how}-${seed}-${at}.db` : ":memory:";
   const copies: string[] = [];
   const copy = () => {
     const to = `${path}.copy${copies.length}`;
     for (const suffix of ["", "-wal"]) Deno.copyFileSync(path + suffix, to + suffix);
     copies.push(to);
   };
-  let database = new IndexDatabase(path, STORE_SCHEMA);
+  const database = new IndexDatabase(path, STORE_SCHEMA);
   const { store } = await openStore(disk, { database });
   const promises = new Promises();
   let changes = 0;
@@ -112,25 +112,21 @@ async function crashOnce(folder: string, { fate, seed, how, at }: Crash): Promis
     assert(isOff, `it failed before the power did: ${error}`);
   }
   await store.close().catch((error) => assert(isOff, String(error)));
-  database.close();
   const finished = !isOff;
 
   if (how === "crash") disk.crash(random);
   else disk.kill();
-  const last = copies[Math.floor(random() * copies.length)];
-  const again = fate === "lost" || (fate === "old" && last === undefined)
-    ? ":memory:"
-    : fate === "old"
-    ? last!
-    : path;
-  database = new IndexDatabase(again, STORE_SCHEMA);
-  const { store: found } = await openStore(disk, { database });
+  const old = copies[Math.floor(random() * copies.length)] ?? ":memory:";
+  const left = fate === "kept"
+    ? database
+    : new IndexDatabase(fate === "old" ? old : ":memory:", STORE_SCHEMA);
+  const { store: found } = await openStore(disk, { database: left });
   await assertHolds(found, [...promises.kept.values()]);
   await assertWhole(found);
   // It can be written to as if nothing had been, and loses none of that when the index goes once more.
   for (const object of all) await found.put(object);
   await found.close();
-  database.close();
+  for (const each of new Set([database, left])) each.close();
   assertEquals(disk.openFiles, 0);
   disk.crash(random);
   const { store: rebuilt } = await openStore(disk);
