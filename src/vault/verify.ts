@@ -9,9 +9,11 @@ import { decompress } from "../content/mod.ts";
 import { decodeSegment, foldHistory } from "../log/mod.ts";
 import {
   decodeFrameHeader,
+  decodePackHeader,
   FRAME_HEADER_BYTES,
   type FrameRow,
   matchesAddress,
+  PACK_HEADER_BYTES,
 } from "../store/mod.ts";
 import type { VaultContext } from "./context.ts";
 import { loadManifest } from "./manifests.ts";
@@ -29,8 +31,7 @@ export interface VerifyOptions extends WorkOptions {
 
 /** What reading the versions found out. */
 interface Reachable {
-  /** Rows of objects that are chunks of some version, and which versions need an object. */
-  chunkRows: Set<number>;
+  /** The chunks of all versions by address (hex), and some of the versions that need each. */
   users: Map<string, string[]>;
   missing: Set<string>;
   problems: string[];
@@ -53,11 +54,11 @@ export async function verify(context: VaultContext, options: VerifyOptions): Pro
 
   let checked = 0;
   let doneBytes = 0;
-  const damaged: FrameRow[] = [];
+  let damaged = 0;
   const packs = context.database.guard(() => context.store.index.packs());
   const totalBytes = packs.reduce((sum, { bytes }) => sum + bytes, 0);
   const sample = options.sample ?? 1;
-  for (const { number } of packs) {
+  for (const { number, isIntact } of packs) {
     const frames = context.database.guard(() => context.store.index.inPack(number));
     const bad: FrameRow[] = [];
     for (const frame of frames) {
@@ -65,22 +66,26 @@ export async function verify(context: VaultContext, options: VerifyOptions): Pro
       doneBytes += frame.length;
       if (sample < 1 && !isSampled(frame, sample, context)) continue;
       checked++;
-      const state = await checkFrame(context, frame, reachable.chunkRows);
+      const users = reachable.users.get(toHex(frame.address));
+      const state = await checkFrame(context, frame, users !== undefined);
       options.onProgress?.({ doneBytes, totalBytes, item: "objects" });
       if (state === null) continue;
       bad.push(frame);
-      const users = reachable.users.get(toHex(frame.address));
       const needed = users ? `; needed by ${users.join(", ")}` : "";
       problems.push(`${frame.kind} object ${shortHex(frame.address)}: ${state}${needed}`);
     }
-    damaged.push(...bad);
-    if (options.repair && bad.length > 0) {
-      repaired += await context.gate.beAlone(() => takeOut(context, number, { frames, bad }));
+    // What stands in a pack and is no whole object: nobody can say what was lost with it.
+    const foreign = isIntact && hasPackHeader(context, number) ? 0 : 1;
+    if (foreign > 0) problems.push(`pack ${number} holds bytes that are no whole object`);
+    damaged += bad.length + foreign;
+    if (options.repair && bad.length + foreign > 0) {
+      repaired += foreign +
+        await context.gate.beAlone(() => takeOut(context, number, { frames, bad }));
     }
   }
   return {
     checked,
-    damaged: damaged.length,
+    damaged,
     repaired,
     missing: reachable.missing.size + gaps.length,
     problems,
@@ -117,7 +122,6 @@ function gapsInLogs(context: VaultContext): string[] {
 /** Reads every version's manifest and looks for all that it names. */
 async function walkVersions(context: VaultContext, options: VerifyOptions): Promise<Reachable> {
   const found: Reachable = {
-    chunkRows: new Set(),
     users: new Map(),
     missing: new Set(),
     problems: [],
@@ -155,7 +159,6 @@ async function walkVersion(
         found.missing.add(toHex(address));
         continue;
       }
-      found.chunkRows.add(frame.row);
       const users = found.users.get(toHex(address));
       if (users === undefined) found.users.set(toHex(address), [label]);
       else if (users.length < 3 && users.at(-1) !== label) users.push(label);
@@ -170,11 +173,22 @@ async function walkVersion(
   }
 }
 
+/** Whether a pack begins as it must. */
+function hasPackHeader(context: VaultContext, number: number): boolean {
+  const bytes = new Uint8Array(PACK_HEADER_BYTES);
+  try {
+    context.store.packs.file(number).readAt(0, bytes);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error; // what was in it is reported one by one
+  }
+  return decodePackHeader(bytes) === number;
+}
+
 /** What is wrong with a frame, in words; null if nothing is. */
 async function checkFrame(
   context: VaultContext,
   frame: FrameRow,
-  chunkRows: ReadonlySet<number>,
+  isChunk: boolean,
 ): Promise<string | null> {
   const headerBytes = new Uint8Array(FRAME_HEADER_BYTES);
   try {
@@ -184,7 +198,7 @@ async function checkFrame(
     if (bytes === null) return "it is gone";
     if (!await matchesAddress(frame.address, bytes)) return "its bytes do not match its address";
     if (frame.kind === "segment") decodeSegment(bytes); // its signatures too
-    if (chunkRows.has(frame.row)) await context.keys.chunk.open(bytes, null, decompress);
+    if (isChunk) await context.keys.chunk.open(bytes, null, decompress);
     return null;
   } catch (error) {
     if (isVaultError(error, "damaged")) return error.message;
