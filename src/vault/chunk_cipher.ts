@@ -9,9 +9,10 @@ import { type Address, type Bytes, type ErrorCode, shortHex, VaultError } from "
 import { compress, decompress, type ReferenceFields } from "../content/mod.ts";
 import { CODEC_RAW, CODEC_ZSTD, type Sealed, type Sealer } from "../seal/mod.ts";
 import { matchesAddress } from "../store/mod.ts";
+import { Outbox } from "./outbox.ts";
 
-/** Contents of at least this many bytes go to the worker. */
-export const WORKER_BYTES_MIN = 8 * 1024 * 1024;
+/** From this many bytes on, in one content or in many, a worker is worth its start. */
+const WORKER_BYTES_MIN = 8 * 1024 * 1024;
 
 /** Seals and opens chunks. */
 export interface ChunkCipher {
@@ -62,13 +63,15 @@ export class LocalCipher implements ChunkCipher {
   }
 }
 
-/** What goes to the worker: first the key, then one request after the other. */
+/** What goes to the worker: first the key, then letters of requests. */
+export type CipherLetter = { masterKey: Bytes } | { requests: CipherRequest[] };
+
+/** What the worker is asked for. */
 export type CipherRequest =
-  | { masterKey: Bytes }
   | { task: number; seal: Bytes; id: Bytes }
   | { task: number; open: Bytes; reference: ReferenceFields };
 
-/** What comes back. */
+/** What comes back, in letters too. */
 export type CipherReply =
   | { task: number; sealed: Sealed }
   | { task: number; plain: Bytes }
@@ -84,6 +87,10 @@ export class WorkerCipher implements ChunkCipher {
   readonly takesBytes = true;
   readonly #masterKey: Bytes;
   readonly #waiting = new Map<number, Waiting>();
+  readonly #outbox = new Outbox<CipherRequest>((requests, handedOver) => {
+    this.#worker ??= this.#start();
+    this.#worker.postMessage({ requests } satisfies CipherLetter, handedOver);
+  });
   #worker: Worker | null = null;
   #task = 0;
 
@@ -113,26 +120,23 @@ export class WorkerCipher implements ChunkCipher {
 
   /** Ends the thread. Requests under way fail. */
   close(): void {
+    this.#outbox.flush();
     this.#worker?.terminate();
     this.#worker = null;
     this.#failAll(new VaultError("interrupted", "Cannot go on: the vault was closed"));
   }
 
-  #ask(request: Exclude<CipherRequest, { masterKey: Bytes }>, bytes: Bytes): Promise<CipherReply> {
-    const worker = this.#worker ??= this.#start();
+  #ask(request: CipherRequest, bytes: Bytes): Promise<CipherReply> {
     return new Promise((resolve, reject) => {
       this.#waiting.set(request.task, { resolve, reject });
-      worker.postMessage(request, [bytes.buffer]);
+      this.#outbox.add(request, bytes);
     });
   }
 
   #start(): Worker {
     const worker = new Worker(new URL("./cipher_worker.ts", import.meta.url), { type: "module" });
-    worker.onmessage = ({ data }: MessageEvent<CipherReply>) => {
-      const waiting = this.#waiting.get(data.task);
-      this.#waiting.delete(data.task);
-      if ("error" in data) waiting?.reject(new VaultError(data.error.code, data.error.message));
-      else waiting?.resolve(data);
+    worker.onmessage = ({ data }: MessageEvent<CipherReply[]>) => {
+      for (const reply of data) this.#deliver(reply);
     };
     worker.onerror = (event) => {
       event.preventDefault();
@@ -140,8 +144,15 @@ export class WorkerCipher implements ChunkCipher {
         new VaultError("failed", `Cannot seal or open chunks: the worker failed: ${event.message}`),
       );
     };
-    worker.postMessage({ masterKey: this.#masterKey } satisfies CipherRequest);
+    worker.postMessage({ masterKey: this.#masterKey } satisfies CipherLetter);
     return worker;
+  }
+
+  #deliver(reply: CipherReply): void {
+    const waiting = this.#waiting.get(reply.task);
+    this.#waiting.delete(reply.task);
+    if ("error" in reply) waiting?.reject(new VaultError(reply.error.code, reply.error.message));
+    else waiting?.resolve(reply);
   }
 
   #failAll(error: VaultError): void {
@@ -153,4 +164,26 @@ export class WorkerCipher implements ChunkCipher {
 /** Fields whose bytes are their own: a view would take its whole buffer along to the worker. */
 function ownFields({ id, address, length, sealedLength }: ReferenceFields): ReferenceFields {
   return { id: id.slice(), address: address.slice(), length, sealedLength };
+}
+
+/** Chooses between this thread and the worker: the worker, once there is enough to do. */
+export class ChunkCiphers {
+  readonly #local: LocalCipher;
+  readonly #worker: WorkerCipher;
+  #bytes = 0;
+
+  constructor(sealer: Sealer, masterKey: Bytes) {
+    this.#local = new LocalCipher(sealer);
+    this.#worker = new WorkerCipher(masterKey);
+  }
+
+  /** Who is to work on the next so many bytes of plaintext. */
+  forNext(bytes: number): ChunkCipher {
+    this.#bytes += bytes;
+    return this.#bytes < WORKER_BYTES_MIN ? this.#local : this.#worker;
+  }
+
+  close(): void {
+    this.#worker.close();
+  }
 }

@@ -1,5 +1,5 @@
 /**
- * The worker thread of {@link WorkerCipher}: seals and opens chunks as requests come in, several at once.
+ * The worker thread of `WorkerCipher`: seals and opens chunks as requests come in, several at once.
  *
  * @module
  */
@@ -7,45 +7,56 @@
 import { type Bytes, freeBytes, isVaultError, reuseLargeBuffers } from "../base/mod.ts";
 import { prepareCompression } from "../content/mod.ts";
 import { deriveVaultKeys } from "../seal/mod.ts";
-import { type CipherReply, type CipherRequest, LocalCipher } from "./chunk_cipher.ts";
+import {
+  type CipherLetter,
+  type CipherReply,
+  type CipherRequest,
+  LocalCipher,
+} from "./chunk_cipher.ts";
+import { Outbox } from "./outbox.ts";
 
 /** The part of a worker's global scope that is used; the compiler's library is the main thread's. */
 interface WorkerScope {
-  onmessage: ((event: MessageEvent<CipherRequest>) => void) | null;
-  postMessage(reply: CipherReply, transfer: Transferable[]): void;
+  onmessage: ((event: MessageEvent<CipherLetter>) => void) | null;
+  postMessage(replies: CipherReply[], handedOver: Transferable[]): void;
 }
 
 const scope = self as unknown as WorkerScope;
+const outbox = new Outbox<CipherReply>((replies, handedOver) =>
+  scope.postMessage(replies, handedOver)
+);
 let cipher: Promise<LocalCipher> | null = null;
 
-scope.onmessage = async ({ data }) => {
+scope.onmessage = ({ data }) => {
   if ("masterKey" in data) {
     reuseLargeBuffers();
     cipher = prepareCompression().then(() =>
       new LocalCipher(deriveVaultKeys(data.masterKey).chunk)
     );
-    return;
-  }
-  const { task } = data;
+  } else for (const request of data.requests) void answer(request);
+};
+
+async function answer(request: CipherRequest): Promise<void> {
+  const { task } = request;
   try {
     const local = await cipher!;
-    if ("seal" in data) {
-      const { body, ...rest } = await local.seal(data.seal, data.id);
+    if ("seal" in request) {
+      const { body, ...rest } = await local.seal(request.seal, request.id);
       const sealed = { ...rest, body: ownBytes(body) };
-      freeBytes(data.seal);
-      scope.postMessage({ task, sealed }, [sealed.body.buffer]);
+      freeBytes(request.seal);
+      outbox.add({ task, sealed }, sealed.body);
     } else {
-      const plain = ownBytes(await local.open(data.open, data.reference));
-      freeBytes(data.open);
-      scope.postMessage({ task, plain }, [plain.buffer]);
+      const plain = ownBytes(await local.open(request.open, request.reference));
+      freeBytes(request.open);
+      outbox.add({ task, plain }, plain);
     }
   } catch (error) {
     const { code, message } = isVaultError(error)
       ? error
       : { code: "failed" as const, message: `Cannot seal or open a chunk: ${error}` };
-    scope.postMessage({ task, error: { code, message } }, []);
+    outbox.add({ task, error: { code, message } }, null);
   }
-};
+}
 
 /** Bytes that fill their buffer, so that the buffer can be handed over. */
 function ownBytes(bytes: Bytes): Bytes {

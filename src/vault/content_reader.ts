@@ -6,20 +6,21 @@
 
 import { type Bytes, READ_AHEAD_CHUNKS } from "../base/mod.ts";
 import type { ReferenceFields, References } from "../content/mod.ts";
+import type { ChunkCipher } from "./chunk_cipher.ts";
 import type { VaultContext } from "./context.ts";
 import { fetchObject } from "./read_object.ts";
 
 /** What reading takes of the vault. */
-type ReaderContext = Pick<VaultContext, "cipherFor" | "store">;
+type ReaderContext = Pick<VaultContext, "ciphers" | "store">;
 
-/** The plaintext of one chunk: address, tag and id have been checked. `size` is that of the whole content. */
+/** The plaintext of one chunk: address, tag and id have been checked. */
 export async function readChunk(
-  context: ReaderContext,
+  context: Pick<VaultContext, "store">,
   reference: ReferenceFields,
-  size: number,
+  cipher: ChunkCipher,
 ): Promise<Bytes> {
   const sealed = await fetchObject(context, reference.address, "chunk");
-  return await context.cipherFor(size).open(sealed, reference);
+  return await cipher.open(sealed, reference);
 }
 
 /**
@@ -33,13 +34,13 @@ export async function* readContent(
   signal?: AbortSignal,
 ): AsyncGenerator<Bytes> {
   const ahead: Promise<Bytes>[] = [];
-  const size = references.totalLength();
+  const cipher = context.ciphers.forNext(references.totalLength());
   let next = 0;
   try {
     while (next < references.count || ahead.length > 0) {
       signal?.throwIfAborted();
       while (next < references.count && ahead.length < READ_AHEAD_CHUNKS) {
-        const chunk = readChunk(context, references.fields(next++), size);
+        const chunk = readChunk(context, references.fields(next++), cipher);
         chunk.catch(() => {/* thrown below, in its turn */});
         ahead.push(chunk);
       }

@@ -110,7 +110,7 @@ class ContentWriter {
     this.#context = context;
     this.#options = options;
     this.#guess = new Guess(options.previous);
-    this.#cipher = context.cipherFor(0);
+    this.#cipher = context.ciphers.forNext(options.sizeHint ?? 0);
   }
 
   async write(source: ByteSource): Promise<WrittenContent> {
@@ -121,7 +121,6 @@ class ContentWriter {
       for (let ended = false; !ended; turn = (turn + 1) % BUFFERS_MAX) {
         const buffer = await this.#nextBuffer(buffers, turn);
         this.#options.signal?.throwIfAborted();
-        this.#cipher = this.#context.cipherFor(Math.max(this.#size, this.#options.sizeHint ?? 0));
         const { bytes } = buffer;
         bytes.set(rest);
         let end = rest.length;
@@ -132,6 +131,9 @@ class ContentWriter {
             break;
           }
           end += read;
+        }
+        if (this.#options.sizeHint === undefined) {
+          this.#cipher = this.#context.ciphers.forNext(end - rest.length);
         }
         rest = await this.#consume(buffer, end, ended);
       }

@@ -8,7 +8,7 @@ import type { Bytes, Clock, Ed25519Signer, NodeId, Random } from "../base/mod.ts
 import type { Chunker } from "../content/mod.ts";
 import type { VaultKeys } from "../seal/mod.ts";
 import type { IndexDatabase, PackStore } from "../store/mod.ts";
-import type { ChunkCipher } from "./chunk_cipher.ts";
+import type { ChunkCiphers } from "./chunk_cipher.ts";
 import type { Committer } from "./commit.ts";
 import type { RecordIndex } from "./record_index.ts";
 import type { SegmentReader } from "./segments.ts";
@@ -33,8 +33,7 @@ export interface VaultContext {
   /** Writers share it; who takes objects away is alone in it. */
   readonly gate: Gate;
   readonly chunker: Chunker;
-  /** Who seals and opens the chunks of a content of so many bytes. */
-  readonly cipherFor: (bytes: number) => ChunkCipher;
+  readonly ciphers: Pick<ChunkCiphers, "forNext">;
   /** Segments that were found and can't be read, in words. */
   readonly problems: string[];
 }

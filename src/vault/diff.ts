@@ -116,10 +116,9 @@ class ByteRun {
       else high = middle - 1;
     }
     if (this.#loaded?.index !== low) {
-      this.#loaded = {
-        index: low,
-        bytes: await readChunk(this.#context, this.#references.fields(low), 0),
-      };
+      const reference = this.#references.fields(low);
+      const cipher = this.#context.ciphers.forNext(reference.length);
+      this.#loaded = { index: low, bytes: await readChunk(this.#context, reference, cipher) };
     }
     return { bytes: this.#loaded.bytes, begins: this.#offsets[low]! - this.start };
   }

@@ -152,10 +152,10 @@ export async function writeEntry(
   );
   try {
     if (body.type === "link") await attempt(path, () => Deno.symlinkSync(body.target, temporary));
-    else {await writeFile(context, opened, { path, temporary }, {
-        ...options,
-        replaces: there !== null,
-      });}
+    else {
+      const replaces = there !== null;
+      await writeFile(context, opened, { path, temporary }, { ...options, replaces });
+    }
     options.signal?.throwIfAborted();
     await attempt(path, () => Deno.renameSync(temporary, path));
   } catch (error) {

@@ -19,6 +19,7 @@ import {
   encodeManifest,
   makeDelta,
   type Manifest,
+  MANIFEST_PIECE_BYTES,
   ReferenceBuilder,
   type ReferenceFields,
   References,
@@ -33,9 +34,6 @@ import type { Sealed } from "../seal/mod.ts";
 import { sealPlain } from "./chunk_cipher.ts";
 import type { VaultContext } from "./context.ts";
 import { readObject } from "./read_object.ts";
-
-/** Manifests that are longer are stored in pieces of this many bytes. */
-const PIECE_BYTES = 1024 * 1024;
 
 /** A version's manifest, read through its chain. */
 export interface LoadedManifest {
@@ -119,15 +117,18 @@ async function putWhole(
   plain: Bytes,
   { size, count }: { size: number; count: number },
 ): Promise<{ fields: ReferenceFields; objects: InventoryEntry[]; addedBytes: number }> {
-  if (plain.length <= PIECE_BYTES) {
+  if (plain.length <= MANIFEST_PIECE_BYTES) {
     const { fields, addedBytes } = await putManifestObject(context, plain);
     return { fields, objects: [entryOf(fields)], addedBytes };
   }
   const pieces = new ReferenceBuilder();
   const objects: InventoryEntry[] = [];
   let total = 0;
-  for (let start = 0; start < plain.length; start += PIECE_BYTES) {
-    const piece = await putManifestObject(context, plain.subarray(start, start + PIECE_BYTES));
+  for (let start = 0; start < plain.length; start += MANIFEST_PIECE_BYTES) {
+    const piece = await putManifestObject(
+      context,
+      plain.subarray(start, start + MANIFEST_PIECE_BYTES),
+    );
     pieces.add(piece.fields);
     objects.push(entryOf(piece.fields));
     total += piece.addedBytes;

@@ -27,7 +27,7 @@ import {
   type VaultKeys,
 } from "../seal/mod.ts";
 import { IndexDamage, IndexDatabase, PackStore, STORE_SCHEMA } from "../store/mod.ts";
-import { LocalCipher, WORKER_BYTES_MIN, WorkerCipher } from "./chunk_cipher.ts";
+import { ChunkCiphers } from "./chunk_cipher.ts";
 import { Committer } from "./commit.ts";
 import {
   defaultHome,
@@ -264,8 +264,7 @@ async function assemble(home: string, secrets: HomeSecrets, lock: HomeLock): Pro
     const position = () =>
       database.guard(() => ({ last: index.lastSegment(nodeId), clock: index.totals().clock }));
     const read = (address: Bytes) => store.getSync(address);
-    const local = new LocalCipher(keys.chunk);
-    const worker = new WorkerCipher(masterKey);
+    const ciphers = new ChunkCiphers(keys.chunk, masterKey);
     const context = {
       home,
       keys,
@@ -282,11 +281,11 @@ async function assemble(home: string, secrets: HomeSecrets, lock: HomeLock): Pro
       turns: new Turns(),
       gate: new Gate(),
       chunker: new Chunker(keys.gearSeed),
-      cipherFor: (bytes: number) => bytes < WORKER_BYTES_MIN ? local : worker,
+      ciphers,
       problems,
     };
     const release = () => {
-      worker.close();
+      ciphers.close();
       lock.release();
     };
     return new Vault({ context, masterKey, release });
