@@ -201,12 +201,13 @@ export async function purge(
   });
   const plan = await planPrune(context, { all, dropped });
   const before = context.database.guard(() => markLive(context));
+  const { rebuilds } = context.store;
   await commitPrune(context, plan);
-  // Only what this purge let go: other garbage waits for a prune.
+  // Only what this purge let go: other garbage waits for a prune. Rows that a rebuild has changed say nothing any more.
   const { freedBytes } = await collectGarbage(context, {
     ...options,
     dryRun: false,
-    onlyIfLive: before.isLive,
+    onlyIfLive: (frame) => context.store.rebuilds !== rebuilds || before.isLive(frame),
   });
   return { version: tombstone, freedBytes };
 }
@@ -231,21 +232,35 @@ function collectGarbage(
   return context.gate.beAlone(async () => {
     await context.committer.settle();
     await context.store.flush();
-    const marked = context.database.guard(() =>
-      markLive(context, options.dryRun ? options.planned : undefined)
-    );
-    const now = context.clock.now();
-    const isYoung = (pack: number) =>
-      now - (context.store.packs.stat(pack)?.mtime ?? now) < ORPHAN_GRACE_MS;
-    return await collect(context.store, {
-      // What no record ever named may belong to a put that was interrupted and will be tried again.
-      isLive: (frame) => marked.isLive(frame) || (!marked.isReleased(frame) && isYoung(frame.pack)),
-      deadShareMin: options.onlyIfLive ? 0 : REPACK_DEAD_SHARE,
-      ...(options.onlyIfLive ? { onlyWith: options.onlyIfLive } : {}),
-      dryRun: options.dryRun,
-      ...(options.signal ? { signal: options.signal } : {}),
-      onPack: ({ packs, of }) =>
-        options.onProgress?.({ doneBytes: packs, totalBytes: of, item: "packs" }),
-    });
+    const { rebuilds } = context.store;
+    try {
+      return await markAndCollect(context, options);
+    } catch (error) {
+      // The index turned out to be damaged on the way: by the new one everything is marked again.
+      if (context.store.rebuilds === rebuilds) throw error;
+      return await markAndCollect(context, options);
+    }
+  });
+}
+
+async function markAndCollect(
+  context: VaultContext,
+  options: CollectGarbageOptions,
+): Promise<CollectResult> {
+  const marked = context.database.guard(() =>
+    markLive(context, options.dryRun ? options.planned : undefined)
+  );
+  const now = context.clock.now();
+  const isYoung = (pack: number) =>
+    now - (context.store.packs.stat(pack)?.mtime ?? now) < ORPHAN_GRACE_MS;
+  return await collect(context.store, {
+    // What no record ever named may belong to a put that was interrupted and will be tried again.
+    isLive: (frame) => marked.isLive(frame) || (!marked.isReleased(frame) && isYoung(frame.pack)),
+    deadShareMin: options.onlyIfLive ? 0 : REPACK_DEAD_SHARE,
+    ...(options.onlyIfLive ? { onlyWith: options.onlyIfLive } : {}),
+    dryRun: options.dryRun,
+    ...(options.signal ? { signal: options.signal } : {}),
+    onPack: ({ packs, of }) =>
+      options.onProgress?.({ doneBytes: packs, totalBytes: of, item: "packs" }),
   });
 }
