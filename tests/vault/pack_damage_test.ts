@@ -32,15 +32,24 @@ import {
 /** What a test vault holds: the bytes of each version of each key. */
 type Contents = Map<string, Bytes[]>;
 
-/** A vault with a long file in three versions, so with manifests of its own, and small ones. */
-async function filled(): Promise<{ folder: TempFolder; contents: Contents; phrase: string }> {
+interface Filled {
+  folder: TempFolder;
+  contents: Contents;
+  phrase: string;
+}
+
+/** A vault with small files, and on request with a long one in three versions, so with manifests of its own. */
+async function filled(sizes: "small" | "long"): Promise<Filled> {
   const folder = await homeWithVault();
-  const large = randomBytes(20_000_000);
   const contents: Contents = new Map([
-    ["large", [large, splice(large, { at: 9_000_000, insert: randomBytes(5) }), large.slice(1)]],
     ["small", [randomBytes(10), randomBytes(1000), randomBytes(100_000)]],
     ["other", [randomBytes(5000)]],
   ]);
+  if (sizes === "long") {
+    const long = randomBytes(17_000_000);
+    const second = splice(long, { at: 9_000_000, insert: randomBytes(5) });
+    contents.set("long", [long, second, long.slice(1)]);
+  } else contents.set("more", [randomBytes(300_000), randomBytes(20), randomBytes(30)]);
   const phrase = await withVault(folder, async (vault) => {
     for (const [key, versions] of contents) {
       for (const bytes of versions) await vault.put(key, bytes);
@@ -106,7 +115,7 @@ function pathIn(copy: TempFolder, folder: TempFolder, path: string): string {
 }
 
 Deno.test("get: a flipped bit in a chunk damages the versions that hold it, and no other", async () => {
-  const { folder, contents, phrase } = await filled();
+  const { folder, contents, phrase } = await filled("small");
   using _ = folder;
   const chunks = anatomy(folder, phrase).filter(({ what }) => what === "chunk");
   const small = chunks.find(({ frame }) => frame.length < 100)!.frame;
@@ -129,7 +138,7 @@ Deno.test("get: a flipped bit in a chunk damages the versions that hold it, and 
 });
 
 Deno.test("get: a flipped bit in a manifest damages the versions over it, and no other key", async () => {
-  const { folder, contents, phrase } = await filled();
+  const { folder, contents, phrase } = await filled("long");
   using _ = folder;
   const manifests = anatomy(folder, phrase).filter(({ what }) => what === "manifest");
   assertEquals(manifests.length, 3);
@@ -138,7 +147,7 @@ Deno.test("get: a flipped bit in a manifest damages the versions over it, and no
       flipBit(pathIn(copy, folder, frame.path), frame.offset + FRAME_HEADER_BYTES + 60);
     await onBoth({ folder, damage }, async (vault) => {
       const whole = all(contents).filter((name) =>
-        !name.startsWith("large") || Number(name.at(-1)) <= i
+        !name.startsWith("long") || Number(name.at(-1)) <= i
       );
       assertEquals(await readable(vault, contents), whole, `manifest ${i + 1}`);
       assertEquals((await vault.verify()).damaged, 1);
@@ -147,13 +156,14 @@ Deno.test("get: a flipped bit in a manifest damages the versions over it, and no
 });
 
 Deno.test("get: a flipped bit in a segment damages the version it records, and no other", async () => {
-  const { folder, contents, phrase } = await filled();
+  const { folder, contents, phrase } = await filled("small");
   using _ = folder;
   const segments = anatomy(folder, phrase).filter(({ what }) => what === "segment");
   assertEquals(segments.length, all(contents).length);
+  const places = [4, 40, 80, 108, 150, -100, -1];
   for (const [i, name] of all(contents).entries()) {
     const { frame } = segments[i]!;
-    const at = [4, 40, 80, 108, 150, frame.length - 100, frame.length - 1][i]!;
+    const at = (places[i]! + frame.length) % frame.length;
     const damage = (copy: TempFolder) =>
       flipBit(pathIn(copy, folder, frame.path), frame.offset + FRAME_HEADER_BYTES + at);
     await onBoth({ folder, damage }, async (vault, index) => {
@@ -180,7 +190,7 @@ Deno.test("get: a flipped bit in a segment damages the version it records, and n
 });
 
 Deno.test("get: a flipped bit in any header of a pack costs nothing while the index stands", async () => {
-  const { folder, contents, phrase } = await filled();
+  const { folder, contents, phrase } = await filled("long");
   using _ = folder;
   const dice = new Dice(5);
   const [path] = packPaths(folder) as [string];
@@ -217,12 +227,14 @@ Deno.test("get: a flipped bit in any header of a pack costs nothing while the in
 });
 
 Deno.test("verify: repair takes damage out, so that storing the file again heals it", async () => {
-  const { folder, contents, phrase } = await filled();
+  const { folder, contents, phrase } = await filled("long");
   using _ = folder;
-  const chunk = anatomy(folder, phrase).find(({ what }) => what === "chunk")!.frame;
+  const isLong = ({ what, frame }: { what: string; frame: PackFrame }) =>
+    what === "chunk" && frame.length > 120_000;
+  const chunk = anatomy(folder, phrase).find(isLong)!.frame;
   flipBit(chunk.path, chunk.offset + FRAME_HEADER_BYTES + 100);
   await withVault(folder, async (vault) => {
-    const large = contents.get("large")!;
+    const long = contents.get("long")!;
     const before = await readable(vault, contents);
     assert(before.length < all(contents).length);
     const { damaged, repaired } = await vault.verify({ repair: true });
@@ -230,7 +242,7 @@ Deno.test("verify: repair takes damage out, so that storing the file again heals
     const found = await vault.verify();
     assertEquals([found.damaged, found.missing], [0, 1]);
     assertEquals(await readable(vault, contents), before, "nothing else is lost");
-    await vault.put("again", large[0]!);
+    await vault.put("again", long[0]!);
     assertEquals(await readable(vault, contents), all(contents), "healed");
     assertEquals((await vault.verify()).problems, []);
   });
@@ -240,7 +252,7 @@ Deno.test("verify: repair takes damage out, so that storing the file again heals
 });
 
 Deno.test("verify: repair heals a frame of which only the header is damaged", async () => {
-  const { folder, contents, phrase } = await filled();
+  const { folder, contents, phrase } = await filled("long");
   using _ = folder;
   const { frame } = anatomy(folder, phrase).find(({ what }) => what === "manifest")!;
   flipBit(frame.path, frame.offset + 9);
@@ -256,7 +268,7 @@ Deno.test("verify: repair heals a frame of which only the header is damaged", as
 });
 
 Deno.test("open: a pack that is cut off or gone costs what was in it, and never a wrong answer", async () => {
-  const { folder, contents } = await filled();
+  const { folder, contents } = await filled("small");
   using _ = folder;
   const [path] = packPaths(folder) as [string];
   const size = Deno.statSync(path).size;
@@ -277,7 +289,7 @@ Deno.test("open: a pack that is cut off or gone costs what was in it, and never 
 });
 
 Deno.test("open: bytes of another vault's pack change nothing", async () => {
-  const { folder, contents } = await filled();
+  const { folder, contents } = await filled("small");
   using _ = folder;
   using other = await homeWithNewVault();
   await withVault(other, (vault) => vault.put("foreign", randomBytes(10)));
@@ -289,7 +301,7 @@ Deno.test("open: bytes of another vault's pack change nothing", async () => {
 });
 
 Deno.test("open: a segment whose signature was forged is not believed", async () => {
-  const { folder, contents, phrase } = await filled();
+  const { folder, contents, phrase } = await filled("small");
   using _ = folder;
   const { frame } = anatomy(folder, phrase).findLast(({ what }) => what === "segment")!;
   const bytes = readFrame(frame);
