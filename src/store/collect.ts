@@ -81,8 +81,8 @@ function isWorthIt({ dead, deadBytes, fileBytes }: Candidate, options: CollectOp
  */
 export async function collect(store: PackStore, options: CollectOptions): Promise<CollectResult> {
   const { rebuilds } = store;
-  const sameRows = <T>(value: T): T => {
-    if (store.rebuilds === rebuilds) return value;
+  const checkRows = () => {
+    if (store.rebuilds === rebuilds) return;
     throw new VaultError("failed", "Cannot collect garbage: the index had to be rebuilt", {
       hint: "run it again",
     });
@@ -96,14 +96,15 @@ export async function collect(store: PackStore, options: CollectOptions): Promis
   if (options.dryRun) await store.flush();
   else await store.rotate();
 
-  const candidates = sameRows(store.guard(() => {
+  const candidates = store.guard(() => {
+    checkRows();
     const { activePack } = store;
     return store.index.packs()
       .filter(({ number }) => options.dryRun || number !== activePack)
-      .map(({ number }) => sameRows(weigh(store, number, options.isLive)))
+      .map(({ number }) => weigh(store, number, options.isLive))
       .filter((candidate) => isWorthIt(candidate, options))
       .sort((a, b) => a.live.length - b.live.length);
-  }));
+  });
 
   for (const [index, { number, live, dead, deadBytes, fileBytes }] of candidates.entries()) {
     options.signal?.throwIfAborted();
@@ -113,7 +114,8 @@ export async function collect(store: PackStore, options: CollectOptions): Promis
         result.damagedPacks.push(number);
         continue;
       }
-      await store.relocate(sameRows(live), dead);
+      checkRows();
+      await store.relocate(live, dead);
       store.dropPack(number);
     }
     result.rewrittenPacks++;

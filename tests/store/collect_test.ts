@@ -1,0 +1,240 @@
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { toHex, VaultError } from "../../src/base/mod.ts";
+import {
+  collect,
+  type CollectOptions,
+  FRAME_HEADER_BYTES,
+  type FrameRow,
+  type PackStore,
+} from "../../src/store/mod.ts";
+import { MemoryDisk } from "../helpers/faulty_disk.ts";
+import {
+  addressesIn,
+  assertHolds,
+  hexAddresses,
+  makeObject,
+  makeObjects,
+  openStore,
+  packPath,
+  PACKS,
+  putAll,
+  storeWith,
+  type TestObject,
+} from "./helpers.ts";
+
+function isOneOf(objects: readonly TestObject[]): (frame: FrameRow) => boolean {
+  const addresses = new Set(hexAddresses(objects));
+  return ({ address }) => addresses.has(toHex(address));
+}
+
+/** Options that keep all but these, and rewrite whatever holds one of them. */
+function without(dead: readonly TestObject[]): CollectOptions {
+  const isDead = isOneOf(dead);
+  return { isLive: (frame) => !isDead(frame), deadShareMin: 0 };
+}
+
+/** A store of three packs with ten objects each. */
+async function threePacks() {
+  const packs = [0, 10, 20].map((from) => makeObjects(10, { from }));
+  const opened = await openStore(new MemoryDisk());
+  for (const objects of packs) {
+    await putAll(opened.store, objects);
+    await opened.store.rotate();
+  }
+  return { ...opened, objects: packs.flat() };
+}
+
+async function assertOnly(store: PackStore, objects: readonly TestObject[]): Promise<void> {
+  assertEquals(await addressesIn(store), hexAddresses(objects));
+  await assertHolds(store, objects);
+}
+
+const FRAME_BYTES = FRAME_HEADER_BYTES + 100;
+
+Deno.test("collect: rewrites the packs with dead objects, and only these", async () => {
+  const { store, disk, objects } = await threePacks();
+  const dead = objects.slice(3, 8);
+  const untouched = disk.bytesOf(packPath(2));
+  const result = await collect(store, without(dead));
+  assertEquals(result, {
+    removedObjects: 5,
+    freedBytes: 5 * FRAME_BYTES,
+    rewrittenPacks: 1,
+    damagedPacks: [],
+  });
+  const left = objects.filter((object) => !dead.includes(object));
+  await assertOnly(store, left);
+  assertEquals(disk.bytesOf(packPath(2)), untouched);
+  assertEquals(disk.stat(packPath(1)), null);
+  await store.close();
+  await assertOnly((await openStore(disk)).store, left);
+});
+
+Deno.test("collect: a pack with nothing live goes without a byte being written before", async () => {
+  const { store, disk, objects } = await threePacks();
+  disk.spaceLeft = 0;
+  const result = await collect(store, without(objects.slice(0, 10)));
+  assertEquals(result.freedBytes, 16 + 10 * FRAME_BYTES);
+  await assertOnly(store, objects.slice(10));
+  await store.close();
+});
+
+Deno.test("collect: packs below the share of dead bytes are left alone", async () => {
+  const { store, disk, objects } = await threePacks();
+  const dead = [...objects.slice(0, 2), ...objects.slice(10, 15)];
+  const result = await collect(store, { ...without(dead), deadShareMin: 0.4 });
+  assertEquals(result.removedObjects, 5);
+  assert(disk.stat(packPath(1)) !== null);
+  await store.close();
+});
+
+Deno.test("collect: with onlyWith, just the packs that hold such a dead frame", async () => {
+  const { store, objects } = await threePacks();
+  const dead = [objects[0]!, objects[10]!];
+  const result = await collect(store, { ...without(dead), onlyWith: isOneOf([objects[10]!]) });
+  assertEquals(result.removedObjects, 1);
+  await assertOnly(store, objects.filter((object) => object !== objects[10]));
+  await store.close();
+});
+
+Deno.test("collect: segments stay, whatever isLive says", async () => {
+  const segment = makeObject(1, { kind: "segment" });
+  const { store } = await storeWith([segment, makeObject(2)]);
+  await collect(store, { isLive: () => false, deadShareMin: 0 });
+  await assertOnly(store, [segment]);
+  await store.close();
+});
+
+Deno.test("collect: a dry run says the same and changes nothing", async () => {
+  const { store, disk, objects } = await threePacks();
+  const options = without(objects.slice(3, 8));
+  const before = disk.list(PACKS).map((name) => disk.bytesOf(`${PACKS}/${name}`));
+  const said = await collect(store, { ...options, dryRun: true });
+  assertEquals(disk.list(PACKS).map((name) => disk.bytesOf(`${PACKS}/${name}`)), before);
+  await assertOnly(store, objects);
+  assertEquals(await collect(store, options), said);
+  await store.close();
+});
+
+Deno.test("collect: what waits for a flush is weighed too", async () => {
+  const { store, disk } = await openStore(new MemoryDisk());
+  const objects = makeObjects(10);
+  await putAll(store, objects);
+  const result = await collect(store, without(objects.slice(5)));
+  assertEquals(result.removedObjects, 5);
+  await assertOnly(store, objects.slice(0, 5));
+  await store.close();
+  await assertOnly((await openStore(disk)).store, objects.slice(0, 5));
+});
+
+Deno.test("collect: a pack in which a live object is damaged is left alone, and told", async () => {
+  const { store, disk, objects } = await threePacks();
+  disk.flip(packPath(1), store.index.find(objects[1]!.address)!.offset + 7);
+  const dead = [objects[0]!, objects[10]!];
+  const result = await collect(store, without(dead));
+  assertEquals({ damaged: result.damagedPacks, removed: result.removedObjects }, {
+    damaged: [1],
+    removed: 1,
+  });
+  assertEquals(await addressesIn(store), hexAddresses(objects.filter((o) => o !== objects[10])));
+  assert(disk.stat(packPath(1)) !== null);
+  await store.close();
+});
+
+Deno.test("collect: copies that a crash left and junk count as dead bytes", async () => {
+  const { store, disk, objects } = await threePacks();
+  await store.close();
+  disk.rewrite(packPath(2), (bytes) => {
+    const out = new Uint8Array(bytes.length + 5000);
+    out.set(bytes);
+    return out;
+  });
+  const again = await openStore(disk);
+  const result = await collect(again.store, { isLive: () => true, deadShareMin: 0.5 });
+  assertEquals(result, {
+    removedObjects: 0,
+    freedBytes: 5000,
+    rewrittenPacks: 1,
+    damagedPacks: [],
+  });
+  await assertOnly(again.store, objects);
+  await again.store.close();
+});
+
+Deno.test("collect: twice in a row finds nothing the second time, and leaves no empty packs", async () => {
+  const { store, disk, objects } = await threePacks();
+  await collect(store, without(objects));
+  const names = disk.list(PACKS);
+  for (let i = 0; i < 3; i++) {
+    const { rewrittenPacks } = await collect(store, without(objects));
+    assertEquals(rewrittenPacks, 0);
+  }
+  assertEquals(disk.list(PACKS), names);
+  assertEquals(names.length, 1);
+  await store.close();
+});
+
+Deno.test("collect: can be stopped between packs; what is done is done", async () => {
+  const { store, objects } = await threePacks();
+  const stop = new AbortController();
+  const dead = [objects[0]!, objects[10]!, objects[20]!];
+  const work = collect(store, {
+    ...without(dead),
+    signal: stop.signal,
+    onPack: ({ packs }) => packs === 1 && stop.abort(),
+  });
+  await assertRejects(() => work);
+  const left = await addressesIn(store);
+  assert(left.length >= 28 && left.length < 30);
+  await assertHolds(store, objects.filter((object) => !dead.includes(object)));
+  await store.close();
+});
+
+Deno.test("collect: an object that is not found by its address is not taken for dead", async () => {
+  const { store, database, objects } = await threePacks();
+  // As if the tree behind the look-up by address had a flipped bit: nobody could mark this object.
+  const wrong = objects[4]!.address.slice();
+  wrong[0]! ^= 1;
+  const find = store.index.find.bind(store.index);
+  let isHidden = true;
+  store.index.find = (address) =>
+    isHidden && toHex(address) === toHex(objects[4]!.address) ? find(wrong) : find(address);
+  const { count } = database.rebuilds;
+  const work = collect(store, without([objects[4]!]));
+  const error = await assertRejects(() => work, VaultError, "rebuilt");
+  assertEquals([error.code, database.rebuilds.count], ["failed", count + 1]);
+  isHidden = false;
+  await assertOnly(store, objects);
+  await store.close();
+});
+
+Deno.test("collect: rows of before a rebuild are not trusted", async () => {
+  const { store, database, objects } = await threePacks();
+  await store.remove([objects[0]!.address]);
+  const live = new Set(store.index.inPack(2).map(({ row }) => row));
+  database.run("UPDATE packs SET bytes = bytes + 1 WHERE number = 1");
+  const work = collect(store, { isLive: ({ row }) => live.has(row), deadShareMin: 0 });
+  await assertRejects(() => work, VaultError, "rebuilt");
+  await assertHolds(store, objects);
+  await store.close();
+});
+
+Deno.test("collect: a disk that fills up in the middle loses nothing that is live", async () => {
+  for (const spaceLeft of [0, 10, 500, 1340]) {
+    const { store, disk, database, objects } = await threePacks();
+    const dead = [objects[0]!, objects[10]!, objects[20]!];
+    const live = objects.filter((object) => !dead.includes(object));
+    disk.spaceLeft = spaceLeft;
+    const error = await assertRejects(() => collect(store, without(dead)), VaultError);
+    assertEquals(error.code, "no_space");
+    await assertHolds(store, live);
+    await store.close();
+    disk.spaceLeft = Infinity;
+    const again = await openStore(disk, { database });
+    await assertHolds(again.store, live);
+    await collect(again.store, without(dead));
+    await assertOnly(again.store, live);
+    await again.store.close();
+    await assertOnly((await openStore(disk)).store, live);
+  }
+});

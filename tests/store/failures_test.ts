@@ -1,0 +1,358 @@
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import {
+  FRAME_BYTES_MAX,
+  PACK_BYTES_TARGET,
+  PENDING_FRAMES_MAX,
+  VaultError,
+} from "../../src/base/mod.ts";
+import { FRAME_HEADER_BYTES, IndexDatabase, STORE_SCHEMA } from "../../src/store/mod.ts";
+import { type DiskCall, ioError, MemoryDisk } from "../helpers/faulty_disk.ts";
+import {
+  assertHolds,
+  makeObject,
+  makeObjects,
+  objectOf,
+  openStore,
+  packPath,
+  PACKS,
+  putAll,
+  storeWith,
+} from "./helpers.ts";
+
+/** Fails the first call with this name, once. */
+function failOnce(disk: MemoryDisk, name: DiskCall["name"], error = ioError()): void {
+  let failed = false;
+  disk.onCall = (call) => {
+    if (failed || call.name !== name) return;
+    failed = true;
+    throw error;
+  };
+}
+
+/** Waits until `condition`; every await of the store's gets its turn. */
+async function until(condition: () => boolean): Promise<void> {
+  for (let turns = 0; !condition(); turns++) {
+    assert(turns < 10_000, "it never comes");
+    await Promise.resolve();
+  }
+}
+
+const big = makeObject(70, { length: 300_000 });
+
+Deno.test("PackStore.put: a disk that fills up in the middle of a frame keeps what was flushed", async () => {
+  const { store, disk, database } = await storeWith(makeObjects(5));
+  const durable = disk.bytesOf(packPath(1));
+  await putAll(store, makeObjects(2, { from: 20 }));
+  disk.spaceLeft = 100_000;
+  const error = await assertRejects(() => store.put(big), VaultError, "disk is full");
+  assertEquals(error.code, "no_space");
+  assertEquals(disk.bytesOf(packPath(1)), durable);
+  await assertHolds(store, makeObjects(5));
+  // All else that would write, or that rests on what was cut away, says the same.
+  const { address } = makeObject(20);
+  for (
+    const call of [
+      () => store.put(makeObject(30)),
+      () => store.get(address),
+      () => store.has(address),
+      () => store.flush(),
+      () => store.rotate(),
+    ]
+  ) {
+    const again = await assertRejects(call, VaultError);
+    assertEquals(again.code, "no_space");
+  }
+  await store.close();
+  assertEquals(disk.openFiles, 0);
+
+  disk.spaceLeft = Infinity;
+  const again = await openStore(disk, { database });
+  await assertHolds(again.store, makeObjects(5));
+  await putAll(again.store, [...makeObjects(2, { from: 20 }), big]);
+  await again.store.close();
+  await assertHolds((await openStore(disk)).store, [...makeObjects(5), big]);
+});
+
+Deno.test("PackStore.flush: small frames that do not fit are told by the flush, and a later open is clean", async () => {
+  const { store, disk, database } = await storeWith(makeObjects(5));
+  await putAll(store, makeObjects(20, { from: 20 }));
+  disk.spaceLeft = 777;
+  const error = await assertRejects(() => store.flush(), VaultError);
+  assertEquals(error.code, "no_space");
+  await store.close();
+  const again = await openStore(disk, { database });
+  assertEquals(again.store.recovery, { junkBytes: 0, damagedFrames: 0, tornBytes: 0 });
+  await assertHolds(again.store, makeObjects(5));
+  assertEquals(await again.store.has(makeObject(20).address), false);
+  await again.store.close();
+});
+
+for (const name of ["sync", "syncFolder", "writeAt", "open", "list"] as const) {
+  Deno.test(`PackStore.flush: a failed ${name} is an error, never repeated, and nothing is indexed`, async () => {
+    const disk = new MemoryDisk();
+    const { store, database } = await openStore(disk);
+    failOnce(disk, name);
+    const work = async () => {
+      await putAll(store, makeObjects(3));
+      await store.flush();
+    };
+    await assertRejects(work, VaultError, "os error 5");
+    // A second sync might succeed without the bytes being on the disk.
+    await assertRejects(() => store.flush(), VaultError, "os error 5");
+    assertEquals(database.get("SELECT count(*) AS n FROM frames")!["n"], 0);
+    await store.close();
+    assertEquals(disk.openFiles, 0);
+    const again = await openStore(disk, { database });
+    await putAll(again.store, makeObjects(3));
+    await again.store.close();
+    await assertHolds((await openStore(disk)).store, makeObjects(3));
+  });
+}
+
+Deno.test("PackStore.flush: a put that fails while packs are synced lets the flush fail too", async () => {
+  const { store, disk, database } = await storeWith(makeObjects(5));
+  await putAll(store, makeObjects(5, { from: 20 }));
+  let isSyncing = false;
+  disk.onCall = ({ name }) => {
+    if (name === "sync") isSyncing = true;
+  };
+  const flushed = store.flush();
+  flushed.catch(() => {});
+  await until(() => isSyncing);
+  disk.spaceLeft = 0;
+  await assertRejects(() => store.put(big), VaultError, "disk is full");
+  await assertRejects(() => flushed, VaultError, "disk is full");
+  await store.close();
+  const again = await openStore(disk, { database });
+  assertEquals(database.rebuilds.count, 1); // only when it was new
+  await assertHolds(again.store, makeObjects(5));
+  await again.store.close();
+});
+
+Deno.test("PackStore.put: a flush in the background that fails shows at the next call, by its name", async () => {
+  const disk = new MemoryDisk();
+  const { store } = await openStore(disk);
+  await putAll(store, [makeObject(1)]);
+  await store.flush();
+  disk.spaceLeft = 10;
+  let refused: unknown = null;
+  for (let i = 0; refused === null && i < PENDING_FRAMES_MAX + 1000; i++) {
+    await store.put(makeObject(100 + i, { length: 1 + (i >> 8) })).catch((error) =>
+      refused = error
+    );
+  }
+  assert(refused instanceof VaultError && refused.code === "no_space", String(refused));
+  const flushed = await assertRejects(() => store.flush(), VaultError);
+  assertEquals(flushed.code, "no_space");
+  await assertHolds(store, [makeObject(1)]);
+  await store.close();
+});
+
+Deno.test("PackStore: an index that can't be written leaves the frames waiting, and a later flush enters them", async () => {
+  const disk = new MemoryDisk();
+  let isBroken = true;
+  const { store, database } = await openStore(disk, {
+    onSegments: () => {
+      if (isBroken) throw new VaultError("failed", "not now");
+    },
+  });
+  await putAll(store, [...makeObjects(3), makeObject(9, { kind: "segment" })]);
+  await assertRejects(() => store.flush(), VaultError, "not now");
+  assertEquals(database.get("SELECT count(*) AS n FROM frames")!["n"], 0);
+  isBroken = false;
+  await assertHolds(store, makeObjects(3));
+  await store.flush();
+  assertEquals(database.get("SELECT count(*) AS n FROM frames")!["n"], 4);
+  await store.close();
+});
+
+Deno.test("PackStore.put: an object over the limit is refused, as no one would read it back", async () => {
+  const { store } = await openStore(new MemoryDisk());
+  const bytes = new Uint8Array(FRAME_BYTES_MAX + 1);
+  await assertRejects(() => store.put(objectOf(bytes)), VaultError, "limit");
+  const largest = objectOf(bytes.subarray(1));
+  await putAll(store, [largest]);
+  await store.flush();
+  await assertHolds(store, [largest]);
+  await store.close();
+});
+
+Deno.test("PackStore.put: a pack that is full is followed by the next, with what waits still readable", async () => {
+  const disk = new MemoryDisk();
+  const { store, database } = await openStore(disk);
+  const block = new Uint8Array(FRAME_BYTES_MAX);
+  const objects = [];
+  for (let i = 0; i * FRAME_BYTES_MAX < PACK_BYTES_TARGET + FRAME_BYTES_MAX; i++) {
+    new DataView(block.buffer).setUint32(0, i);
+    objects.push(objectOf(i % 2 === 0 ? block.slice() : block.slice(0, 4 + i)));
+  }
+  // The packs are not synced while it goes on: the writes of all of them wait.
+  for (const object of [...objects, ...objects.map(({ bytes }) => objectOf(bytes.slice(0, -1)))]) {
+    await store.put(object);
+    assertEquals((await store.get(object.address))?.length, object.bytes.length);
+  }
+  // A rebuild now must leave alone what is not synced, whichever pack it is in.
+  database.run("UPDATE frames SET crc = crc + 1");
+  database.rebuild("test");
+  await assertHolds(store, objects);
+  await store.flush();
+  assert(disk.list(PACKS).length > 1);
+  await assertHolds(store, objects);
+  await store.close();
+  assertEquals(disk.openFiles, 0);
+  const again = await openStore(disk);
+  assertEquals(again.store.recovery, { junkBytes: 0, damagedFrames: 0, tornBytes: 0 });
+  await assertHolds(again.store, objects);
+  await again.store.close();
+});
+
+Deno.test("PackStore: a rebuild in the middle of a flush loses nothing and counts nothing twice", async () => {
+  for (let turns = 0; turns < 12; turns++) {
+    const { store, disk, database } = await storeWith(makeObjects(5));
+    await putAll(store, makeObjects(5, { from: 20 }));
+    const flushed = store.flush();
+    for (let i = 0; i < turns; i++) await Promise.resolve();
+    await putAll(store, [makeObject(40)]);
+    database.rebuild("test");
+    await flushed;
+    const all = [...makeObjects(5), ...makeObjects(5, { from: 20 }), makeObject(40)];
+    await assertHolds(store, all);
+    await store.flush();
+    assertEquals(store.index.totals().objects, all.length);
+    assertEquals(store.index.totals().fileBytes, disk.bytesOf(packPath(1)).length);
+    await store.close();
+    await assertHolds((await openStore(disk)).store, all);
+  }
+});
+
+Deno.test("PackStore.rotate: what is put meanwhile is neither lost nor left in a pack that is closed", async () => {
+  for (let turns = 0; turns < 12; turns++) {
+    const { store, disk } = await storeWith(makeObjects(3));
+    await putAll(store, makeObjects(3, { from: 20 }));
+    const rotated = store.rotate();
+    for (let i = 0; i < turns; i++) await Promise.resolve();
+    await putAll(store, makeObjects(3, { from: 40 }));
+    await rotated;
+    const all = [0, 20, 40].flatMap((from) => makeObjects(3, { from }));
+    await assertHolds(store, all);
+    await store.close();
+    await assertHolds((await openStore(disk)).store, all);
+  }
+});
+
+Deno.test("PackStore.relocate: takes turns with flushes, and passes over nothing that waits", async () => {
+  for (let turns = 0; turns < 12; turns++) {
+    const { store, disk, database } = await storeWith(makeObjects(6));
+    await store.rotate();
+    const frames = store.index.inPack(1);
+    await putAll(store, makeObjects(3, { from: 20 }));
+    const flushed = store.flush();
+    const moved = store.relocate(frames.slice(0, 4), frames.slice(4));
+    for (let i = 0; i < turns; i++) await Promise.resolve();
+    await putAll(store, makeObjects(3, { from: 40 }));
+    await Promise.all([flushed, moved, store.flush()]);
+    store.dropPack(1);
+    await store.close();
+    const all = [makeObjects(6).filter((_, i) => i < 6), makeObjects(3, { from: 20 })].flat();
+    const kept = all.filter((object) =>
+      frames.slice(4).every((frame) => String(frame.address) !== String(object.address))
+    );
+    for (const index of [database, new IndexDatabase(":memory:", STORE_SCHEMA)]) {
+      const again = await openStore(disk, { database: index });
+      await assertHolds(again.store, [...kept, ...makeObjects(3, { from: 40 })]);
+      await again.store.close();
+    }
+  }
+});
+
+Deno.test("PackStore.relocate: rows that a rebuild has renumbered are not mistaken for others", async () => {
+  const { store, database } = await storeWith(makeObjects(6));
+  await store.remove([makeObject(0).address]); // from here on a rebuild gives other numbers
+  await store.rotate();
+  const frames = store.index.inPack(1);
+  database.rebuild("test");
+  await store.relocate(frames.slice(0, 3), frames.slice(3));
+  await assertHolds(store, makeObjects(4).slice(1));
+  for (const { address } of makeObjects(6).slice(4)) assertEquals(await store.has(address), false);
+  await store.close();
+});
+
+Deno.test("PackStore.dropPack: refuses a pack with an object in it, and the one being written", async () => {
+  const { store, disk } = await storeWith(makeObjects(2));
+  for (const rotate of [false, true]) {
+    if (rotate) await store.rotate();
+    const drop = () => Promise.resolve().then(() => store.dropPack(1));
+    await assertRejects(drop, VaultError, "in use");
+  }
+  await assertHolds(store, makeObjects(2));
+  await store.close();
+  assertEquals(disk.list(PACKS).length, 1);
+});
+
+Deno.test("PackStore.dropPack: a pack's number is never given again", async () => {
+  const { store, disk, database } = await storeWith(makeObjects(2));
+  await store.rotate();
+  await store.relocate([], store.index.inPack(1));
+  store.dropPack(1);
+  assertEquals(disk.list(PACKS), ["00000002.pack"]);
+  await store.close();
+  for (const index of [database, new IndexDatabase(":memory:", STORE_SCHEMA)]) {
+    const again = await openStore(disk, { database: index });
+    await putAll(again.store, [makeObject(index === database ? 7 : 8)]);
+    assertEquals(again.store.activePack, 2);
+    await again.store.close();
+  }
+});
+
+Deno.test("PackStore: no more than 64 packs are open for reading, each closed once", async () => {
+  const disk = new MemoryDisk();
+  const { store } = await openStore(disk);
+  const objects = makeObjects(80);
+  for (const object of objects) {
+    await store.put(object);
+    await store.rotate();
+  }
+  for (let i = 0; i < 3; i++) await assertHolds(store, objects);
+  assertEquals(disk.openFiles, 64);
+  await store.close();
+  await store.close();
+  assertEquals(disk.openFiles, 0);
+  await assertRejects(() => store.put(makeObject(999)), VaultError, "closed");
+});
+
+Deno.test("PackStore.open: a failure leaves no file open", async () => {
+  const { store, disk } = await storeWith(makeObjects(5));
+  await store.close();
+  for (let at = 0;; at++) {
+    let calls = 0;
+    disk.onCall = () => {
+      if (calls++ === at) throw ioError();
+    };
+    const opened = await openStore(disk).catch((error) => {
+      assert(error instanceof VaultError, String(error));
+      return null;
+    });
+    disk.onCall = undefined;
+    await opened?.store.close();
+    assertEquals(disk.openFiles, 0, `call ${at}`);
+    if (opened !== null) break;
+  }
+});
+
+Deno.test("PackStore.get: a bad sector is an error of this object, not of the store", async () => {
+  const { store, disk } = await storeWith(makeObjects(3));
+  failOnce(disk, "readAt");
+  await assertRejects(() => store.get(makeObject(0).address), VaultError, "os error 5");
+  await assertHolds(store, makeObjects(3));
+  await putAll(store, [makeObject(10)]);
+  await store.close();
+});
+
+Deno.test("PackStore.get: a pack that was cut while open is damage", async () => {
+  const { store, disk } = await storeWith(makeObjects(3));
+  await store.rotate();
+  disk.rewrite(packPath(1), (bytes) => bytes.slice(0, bytes.length - FRAME_HEADER_BYTES));
+  const error = await assertRejects(() => store.get(makeObject(2).address), VaultError, "ends");
+  assertEquals(error.code, "damaged");
+  await store.close();
+});

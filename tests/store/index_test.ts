@@ -1,0 +1,261 @@
+import { assert, assertEquals, assertNotEquals, assertThrows } from "@std/assert";
+import { toHex, VaultError } from "../../src/base/mod.ts";
+import {
+  type Column,
+  IndexDamage,
+  IndexDatabase,
+  rowChecksum,
+  STORE_SCHEMA,
+} from "../../src/store/mod.ts";
+import { MemoryDisk } from "../helpers/faulty_disk.ts";
+import {
+  addressesIn,
+  assertHolds,
+  hexAddresses,
+  makeObject,
+  makeObjects,
+  type OpenedStore,
+  openStore,
+  packPath,
+  putAll,
+  storeWith,
+} from "./helpers.ts";
+
+/** Runs `work` with a path for an index, in a folder that goes afterwards. */
+async function withIndexFile(work: (path: string) => Promise<void>): Promise<void> {
+  const folder = await Deno.makeTempDir();
+  try {
+    await work(`${folder}/vault.db`);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
+/** A store whose index was not rebuilt since it was opened: the index is a file that was there before. */
+async function reopenedStore(disk: MemoryDisk, path: string): Promise<OpenedStore> {
+  return await openStore(disk, { database: new IndexDatabase(path, STORE_SCHEMA) });
+}
+
+async function close({ store, database }: OpenedStore): Promise<void> {
+  await store.close();
+  database.close();
+}
+
+Deno.test("rowChecksum: tells values, types and places apart", () => {
+  const blob = Uint8Array.of(1, 2, 3);
+  const rows: Column[][] = [
+    [],
+    [null],
+    [null, null],
+    [0],
+    [1],
+    [-1],
+    [256],
+    [2 ** 40],
+    ["1"],
+    ["", 1],
+    [1, ""],
+    ["ab", "c"],
+    ["a", "bc"],
+    [new Uint8Array()],
+    [blob],
+    [blob.slice(0, 2), Uint8Array.of(3)],
+    [Uint8Array.of(1), Uint8Array.of(2, 3)],
+    [new Uint8Array(5000)],
+    [new Uint8Array(5001)],
+  ];
+  assertEquals(new Set(rows.map((row) => rowChecksum(...row))).size, rows.length);
+  assertEquals(rowChecksum(blob, "x", 7), rowChecksum(blob.slice(), "x", 7));
+});
+
+const COLUMNS = {
+  address: "x'00' || substr(address, 2)",
+  label: "x'00' || substr(label, 2)",
+  kind: "kind + 1",
+  pack: "pack + 1",
+  offset: "offset + 1",
+  length: "length - 1",
+  crc: "crc + 1",
+};
+
+for (const [column, value] of Object.entries(COLUMNS)) {
+  Deno.test(`FrameIndex: a wrong ${column} in a row ends in a rebuild and the right answer`, async () => {
+    const objects = makeObjects(5);
+    const { store, database } = await storeWith(objects);
+    const { count } = database.rebuilds;
+    const { address, bytes } = objects[2]!;
+    database.run(`UPDATE frames SET ${column} = ${value} WHERE address = ?`, address);
+    // An address that is not found by itself is found missing by whoever goes through the pack.
+    if (column === "address") assertEquals(await addressesIn(store), hexAddresses(objects));
+    assertEquals(await store.get(address), bytes);
+    assertEquals(toHex(store.findLabel(bytes.slice(0, 8))!.address), toHex(address));
+    assertEquals(database.rebuilds.count, count + 1);
+    await assertHolds(store, objects);
+    await store.close();
+  });
+}
+
+for (const column of ["length", "objects", "bytes", "intact", "crc"]) {
+  Deno.test(`FrameIndex: a wrong ${column} of a pack ends in a rebuild and the right answer`, async () => {
+    const { store, database } = await storeWith(makeObjects(5));
+    const { count } = database.rebuilds;
+    const totals = store.index.totals();
+    database.run(`UPDATE packs SET ${column} = ${column} + 1`);
+    assertEquals(store.guard(() => store.index.totals()), totals);
+    assertEquals(database.rebuilds.count, count + 1);
+    await putAll(store, [makeObject(50)]);
+    await store.close();
+  });
+}
+
+Deno.test("FrameIndex.inPack: a frame that is in no listing is damage, not garbage", async () => {
+  const { store, database } = await storeWith(makeObjects(5));
+  database.run("DELETE FROM frames WHERE address = ?", makeObject(2).address);
+  assertThrows(() => store.index.inPack(1), IndexDamage);
+  assertEquals(await addressesIn(store), hexAddresses(makeObjects(5)));
+  await store.close();
+});
+
+Deno.test("IndexDatabase: an integer beyond what a number holds is damage", async () => {
+  const { store, database } = await storeWith(makeObjects(2));
+  database.run("UPDATE frames SET offset = 9007199254740993");
+  await assertHolds(store, makeObjects(2));
+  await store.close();
+});
+
+Deno.test("IndexDatabase: a flipped bit anywhere in the file never hides or changes an object", async () => {
+  await withIndexFile(async (path) => {
+    const objects = makeObjects(40);
+    const disk = new MemoryDisk();
+    const opened = await reopenedStore(disk, path);
+    await putAll(opened.store, objects);
+    await close(opened);
+    const good = Deno.readFileSync(path);
+    // Every byte of SQLite's own header, and a stride over the rest.
+    for (let at = 0; at < good.length; at += at < 100 ? 7 : 463) {
+      const bad = good.slice();
+      bad[at]! ^= 1 << (at % 8);
+      Deno.writeFileSync(path, bad);
+      const again = await reopenedStore(disk, path);
+      for (const { address, bytes } of objects) {
+        let found = await again.store.get(address);
+        // What reads an object that must be there doubts the index once.
+        if (found === null && again.store.reindex("not found")) {
+          found = await again.store.get(address);
+        }
+        assertEquals(found, bytes, `byte ${at}`);
+      }
+      await close(again);
+    }
+  });
+});
+
+Deno.test("IndexDatabase: no SQLite file, an empty one, or one of another layout is made anew", async () => {
+  await withIndexFile(async (path) => {
+    const { store, disk } = await storeWith(makeObjects(5));
+    await store.close();
+    const other = new IndexDatabase(`${path}.other`, "CREATE TABLE t(a);");
+    other.close();
+    const contents = [
+      new Uint8Array(),
+      new Uint8Array(5000).fill(7),
+      Deno.readFileSync(`${path}.other`),
+    ];
+    for (const bytes of contents) {
+      Deno.writeFileSync(path, bytes);
+      const again = await reopenedStore(disk, path);
+      await assertHolds(again.store, makeObjects(5));
+      await close(again);
+    }
+  });
+});
+
+Deno.test("IndexDatabase: an old copy put back, after packs it names were rewritten, is made anew", async () => {
+  await withIndexFile(async (path) => {
+    const objects = makeObjects(6);
+    const disk = new MemoryDisk();
+    const first = await reopenedStore(disk, path);
+    await putAll(first.store, objects);
+    await close(first);
+    const old = Deno.readFileSync(path);
+    const second = await reopenedStore(disk, path);
+    await second.store.rotate();
+    const frames = second.store.index.inPack(1);
+    await second.store.relocate(frames.slice(1), frames.slice(0, 1));
+    second.store.dropPack(1);
+    await putAll(second.store, [makeObject(20)]);
+    await close(second);
+    Deno.writeFileSync(path, old);
+    const third = await reopenedStore(disk, path);
+    await assertHolds(third.store, [...objects.slice(1), makeObject(20)]);
+    assertEquals(await third.store.has(objects[0]!.address), false);
+    await close(third);
+  });
+});
+
+Deno.test("PackStore.getSync: a pack that vanishes makes the index doubted, once", async () => {
+  await withIndexFile(async (path) => {
+    const disk = new MemoryDisk();
+    const first = await reopenedStore(disk, path);
+    await putAll(first.store, makeObjects(3));
+    await first.store.rotate();
+    await putAll(first.store, makeObjects(3, { from: 10 }));
+    await close(first);
+    const opened = await reopenedStore(disk, path);
+    const { store, database } = opened;
+    disk.remove(packPath(1));
+    // Inside a guard all of it is run again, as the rows it has read mean nothing after.
+    let runs = 0;
+    const found = store.guard(() => {
+      runs++;
+      store.index.find(makeObject(10).address);
+      return store.getSync(makeObject(0).address);
+    });
+    assertEquals({ found, runs }, { found: null, runs: 2 });
+    assertEquals(database.rebuilds.count, 1);
+    assertEquals(store.reindex("again"), false);
+    await assertHolds(store, makeObjects(3, { from: 10 }));
+    await close(opened);
+  });
+});
+
+Deno.test("IndexDatabase.guard: what a rebuild does not mend is told as damage", () => {
+  const database = new IndexDatabase(":memory:", STORE_SCHEMA);
+  let rebuilds = 0;
+  database.onRebuild(() => void rebuilds++);
+  const error = assertThrows(
+    () =>
+      database.guard(() => {
+        throw new IndexDamage("always wrong");
+      }),
+    VaultError,
+    "always wrong",
+  );
+  assertEquals([error.code, rebuilds], ["damaged", 1]);
+  database.close();
+});
+
+Deno.test("IndexDatabase.guard: a rebuild that broke off is done before anything is looked up", () => {
+  const database = new IndexDatabase(":memory:", STORE_SCHEMA);
+  let isFull = true;
+  database.onRebuild(() => {
+    if (isFull) throw new VaultError("no_space", "full");
+    database.run("INSERT INTO packs VALUES (1, 2, 3, 4, 5, 6)");
+  });
+  assertThrows(() => database.rebuild("test"), VaultError, "full");
+  isFull = false;
+  assertEquals(database.guard(() => database.all("SELECT number FROM packs").length), 1);
+  assert(!database.isNew);
+  database.close();
+});
+
+Deno.test("IndexDatabase: is not made anew after it was closed", async () => {
+  await withIndexFile(async (path) => {
+    const opened = await reopenedStore(new MemoryDisk(), path);
+    await close(opened);
+    Deno.removeSync(path);
+    assertThrows(() => opened.database.guard(() => opened.store.index.find(makeObject(1).address)));
+    assertNotEquals(opened.database.rebuilds.count, 2);
+    assertThrows(() => Deno.statSync(path), Deno.errors.NotFound);
+  });
+});
