@@ -54,7 +54,7 @@ Deno.test("source files: none tells of the machine it was written on", async () 
   // Spelled in pieces, so that this file passes its own test.
   const homes = [
     "/ro" + "ot/",
-    "/ho" + "me/[a-z]",
+    "/ho" + "me/[a-z]+/",
     "/Use" + "rs/[A-Za-z]",
     "/wo" + "rk/",
     "C:\\\\+Use" + "rs",
