@@ -25,6 +25,7 @@ import {
 import type { FrameRow } from "../store/mod.ts";
 import type { VaultContext } from "./context.ts";
 import type { IndexedVersion } from "./record_index.ts";
+import { findObject } from "./read_object.ts";
 import { readPruneList } from "./segments.ts";
 
 /** A prune that is being thought about: it counts as if it were done. */
@@ -87,6 +88,7 @@ export function markLive(context: VaultContext, planned: PlannedPrune = NOTHING_
   });
   const { inventoryOf, carriedOf, missing } = liveLists(nodes);
   if (missing.length > 0) {
+    store.reindex("versions are not in it that others follow");
     throw new VaultError(
       "damaged",
       `Cannot collect garbage: ${missing.length} records of the log are missing`,
@@ -122,12 +124,13 @@ export function markLive(context: VaultContext, planned: PlannedPrune = NOTHING_
     markInventory(live, inventoryOfVersion(context, version), true);
   }
   const listsSeen = new Set<string>();
+  const findList = (address: Address) => findObject(context, address, "prune list");
   const carriedIds = new Set(carriedOf.map(({ id }) => toHex(id)));
   for (const lists of carriedLists.values()) {
     for (const address of lists) {
       if (listsSeen.has(toHex(address))) continue;
       listsSeen.add(toHex(address));
-      for (const { version, entries } of readPruneList(address, (a) => store.getSync(a)).carried) {
+      for (const { version, entries } of readPruneList(address, findList).carried) {
         if (carriedIds.has(toHex(version))) markEntries(live, entries);
       }
     }
@@ -167,7 +170,7 @@ export function inventoryOfVersion(context: VaultContext, version: IndexedVersio
 }
 
 function readPart(context: VaultContext, address: Address): PackedEntries | null {
-  const bytes = context.store.getSync(address);
+  const bytes = findObject(context, address, "inventory");
   return bytes !== null && equalBytes(sha256(bytes), address) ? decodeInventory(bytes) : null;
 }
 

@@ -40,6 +40,7 @@ import {
   refuseOldVault,
 } from "./home.ts";
 import { type HomeLock, lockHome } from "./lock.ts";
+import { findObject } from "./read_object.ts";
 import { RECORD_SCHEMA, RecordIndex } from "./record_index.ts";
 import { contentOfSegment, SegmentReader } from "./segments.ts";
 import { Gate, Turns } from "./turns.ts";
@@ -263,7 +264,7 @@ async function assemble(home: string, secrets: HomeSecrets, lock: HomeLock): Pro
     const nodeId = sha256(node.publicKey);
     const position = () =>
       database.guard(() => ({ last: index.lastSegment(nodeId), clock: index.totals().clock }));
-    const read = (address: Bytes) => store.getSync(address);
+    const read = (address: Bytes) => findObject({ store }, address, "segment");
     const ciphers = new ChunkCiphers(keys.chunk, masterKey);
     const context = {
       home,

@@ -18,7 +18,7 @@ import {
   type PruneList,
   type Segment,
 } from "../log/mod.ts";
-import { blob, IndexDamage, type IndexDatabase, integer } from "../store/mod.ts";
+import { blob, IndexDamage, type IndexDatabase } from "../store/mod.ts";
 import {
   type IndexedKey,
   type IndexedSegment,
@@ -136,16 +136,32 @@ export class RecordIndex {
 
   /** All segments, by node and sequence. */
   segments(): IndexedSegment[] {
-    return this.#database.all("SELECT * FROM segments ORDER BY node, first").map(readSegment);
+    const segments = this.#database.all("SELECT * FROM segments ORDER BY node, first").map(
+      readSegment,
+    );
+    if (segments.length !== this.totals().segments) {
+      throw new IndexDamage("the segments do not add up");
+    }
+    return segments;
   }
 
-  /** The last segment of a node's log, if there is one. */
+  /**
+   * The last segment of this node's own log, if there is one. It is looked for in two ways, as an earlier one taken for
+   * the last would fork the log; both find the same, as a node's own segments are entered in the order of its log.
+   */
   lastSegment(node: Bytes): IndexedSegment | null {
-    const row = this.#database.get(
+    const bySequence = this.#database.get(
       "SELECT * FROM segments WHERE node = ? ORDER BY first DESC LIMIT 1",
       node,
     );
-    return row === undefined ? null : readSegment(row);
+    const byRow = this.#database.get(
+      "SELECT row FROM segments NOT INDEXED WHERE node = ? ORDER BY row DESC LIMIT 1",
+      node,
+    );
+    if (bySequence?.["row"] !== byRow?.["row"]) {
+      throw new IndexDamage("the end of the log is not where it should be");
+    }
+    return bySequence === undefined ? null : readSegment(bySequence);
   }
 
   /** Whether the store holds a segment of this vault, and whether it holds any at all. */
@@ -155,13 +171,6 @@ export class RecordIndex {
         undefined,
       any: this.#database.get("SELECT 1 AS one FROM segments LIMIT 1") !== undefined,
     };
-  }
-
-  /** Addresses of the prune lists that carry something for a version. */
-  carriedLists(version: RecordId): Address[] {
-    return this.#database.all("SELECT list FROM carried WHERE version = ?", version).map((row) =>
-      blob(row, "list")
-    );
   }
 
   /** All prune lists that carry something, by version (hex). */
@@ -175,13 +184,18 @@ export class RecordIndex {
   }
 
   tags(): IndexedTag[] {
-    return this.#database.all("SELECT * FROM tags").map(readTag);
+    const tags = this.#database.all("SELECT * FROM tags").map(readTag);
+    if (tags.length !== this.totals().tags) throw new IndexDamage("the tags do not add up");
+    return tags;
   }
 
   totals(): Totals {
     const row = this.#database.get("SELECT * FROM totals WHERE row = 1");
-    if (row === undefined) return { keys: 0, versions: 0, bytes: 0, clock: 0n };
-    return readTotals(row);
+    if (row !== undefined) return readTotals(row);
+    if (this.#database.get("SELECT 1 AS one FROM segments LIMIT 1") !== undefined) {
+      throw new IndexDamage("there are segments but no sums");
+    }
+    return { segments: 0, keys: 0, versions: 0, bytes: 0, tags: 0, clock: 0n };
   }
 
   // Writing: all inside a transaction of the caller's
@@ -191,9 +205,10 @@ export class RecordIndex {
     if (
       this.#database.get("SELECT 1 AS one FROM segments WHERE address = ?", address) !== undefined
     ) return;
-    const row = this.#enterSegment(address, segment);
-    if (sizes === null) return;
     const totals = this.totals();
+    const row = ++totals.segments;
+    this.#enterSegment(row, address, segment);
+    if (sizes === null) return this.#setTotals(totals);
     const anyDropped = this.#database.get("SELECT 1 AS one FROM dropped LIMIT 1") !== undefined;
     segment.records.forEach((record, position) => {
       const id = segment.ids[position]!;
@@ -221,7 +236,7 @@ export class RecordIndex {
           segment: row,
           position,
         };
-        this.#database.run(
+        totals.tags += this.#database.run(
           "INSERT OR IGNORE INTO tags VALUES (?, ?, ?, ?, ?, ?, ?)",
           ...writeTag(tag),
         );
@@ -230,11 +245,7 @@ export class RecordIndex {
     this.#setTotals(totals);
   }
 
-  #enterSegment(address: Address, segment: Segment): number {
-    const row = integer(
-      this.#database.get("SELECT ifnull(max(row), 0) + 1 AS next FROM segments")!,
-      "next",
-    );
+  #enterSegment(row: number, address: Address, segment: Segment): void {
     const { vaultId, nodeId, firstSequence, ids } = segment;
     const entered = {
       row,
@@ -249,7 +260,6 @@ export class RecordIndex {
       "INSERT INTO segments VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
       ...writeSegment(entered),
     );
-    return row;
   }
 
   #enterVersion(version: IndexedVersion, totals: Totals): void {
@@ -338,7 +348,7 @@ export class RecordIndex {
 
   #setTotals(totals: Totals): void {
     this.#database.run(
-      "INSERT OR REPLACE INTO totals VALUES (1, ?, ?, ?, ?, ?)",
+      "INSERT OR REPLACE INTO totals VALUES (1, ?, ?, ?, ?, ?, ?, ?)",
       ...writeTotals(totals),
     );
   }

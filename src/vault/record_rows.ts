@@ -29,8 +29,8 @@ export const RECORD_SCHEMA = `
     record BLOB PRIMARY KEY, name_tag BLOB NOT NULL, removes INTEGER NOT NULL, clock BLOB NOT NULL,
     segment INTEGER NOT NULL, position INTEGER NOT NULL, crc INTEGER NOT NULL) WITHOUT ROWID;
   CREATE TABLE totals(
-    row INTEGER PRIMARY KEY, keys INTEGER NOT NULL, versions INTEGER NOT NULL, bytes INTEGER NOT NULL,
-    clock BLOB NOT NULL, crc INTEGER NOT NULL);
+    row INTEGER PRIMARY KEY, segments INTEGER NOT NULL, keys INTEGER NOT NULL, versions INTEGER NOT NULL,
+    bytes INTEGER NOT NULL, tags INTEGER NOT NULL, clock BLOB NOT NULL, crc INTEGER NOT NULL);
 `;
 
 const OPS: readonly VersionKind[] = ["put", "delete", "restore"];
@@ -83,12 +83,16 @@ export interface IndexedTag {
 
 /** Sums over the vault. */
 export interface Totals {
+  /** Segments, those of other vaults too. */
+  segments: number;
   /** Keys whose latest version is not a delete. */
   keys: number;
   /** Versions not dropped. */
   versions: number;
   /** Plaintext bytes of these versions. */
   bytes: number;
+  /** Records that set or remove a tag. */
+  tags: number;
   /** The highest clock of any record. */
   clock: bigint;
 }
@@ -231,16 +235,19 @@ export function readTag(row: Row): IndexedTag {
 }
 
 /** The sums' columns, as in the table. */
-export function writeTotals({ keys, versions, bytes, clock }: Totals): Column[] {
-  return sealed([keys, versions, bytes, clockBytes(clock)]);
+export function writeTotals(totals: Totals): Column[] {
+  const { segments, keys, versions, bytes, tags, clock } = totals;
+  return sealed([segments, keys, versions, bytes, tags, clockBytes(clock)]);
 }
 
 /** The sums out of their row. @throws IndexDamage */
 export function readTotals(row: Row): Totals {
   const totals = {
+    segments: integer(row, "segments"),
     keys: integer(row, "keys"),
     versions: integer(row, "versions"),
     bytes: integer(row, "bytes"),
+    tags: integer(row, "tags"),
     clock: clockOf(blob(row, "clock")),
   };
   check(row, "totals", writeTotals(totals));
