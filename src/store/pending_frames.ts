@@ -51,10 +51,8 @@ export class PendingFrames {
     for (const frame of frames) {
       this.#byAddress.delete(toHex(frame.address));
       this.#bytes -= frame.length;
-      if (frame.label === null) continue;
-      const label = toHex(frame.label);
-      // Another frame with the same label may have come since.
-      if (this.#byLabel.get(label) === frame) this.#byLabel.delete(label);
+      // If another frame with this label has come since, the index answers with the one that it knows.
+      if (frame.label !== null) this.#byLabel.delete(toHex(frame.label));
     }
   }
 }

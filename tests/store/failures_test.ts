@@ -177,31 +177,74 @@ Deno.test("PackStore.put: an object over the limit is refused, as no one would r
   await store.close();
 });
 
-Deno.test("PackStore.put: a pack that is full is followed by the next, with what waits still readable", async () => {
+Deno.test("PackStore.put: a background flush that the index refuses ends the writing", async () => {
+  const { store } = await openStore(new MemoryDisk(), {
+    onSegments: () => {
+      throw new VaultError("failed", "never");
+    },
+  });
+  const puts = [];
+  for (let i = 0; i <= PENDING_FRAMES_MAX; i++) {
+    puts.push(store.put(makeObject(i, { length: 4, kind: "segment" })));
+  }
+  await Promise.all(puts);
+  // Or else what waits would grow without bound.
+  await assertRejects(
+    async () => {
+      for (let i = 0; i < 100; i++) await store.put(makeObject(10_000 + i));
+    },
+    VaultError,
+    "never",
+  );
+  await store.close();
+});
+
+Deno.test("PackStore.flush: what is written while packs are synced does not count as durable", async () => {
+  const { store, disk, database } = await storeWith(makeObjects(1));
+  await putAll(store, [makeObject(20)]);
+  let isSyncing = false;
+  disk.onCall = ({ name }) => {
+    if (name === "sync") isSyncing = true;
+  };
+  const flushed = store.flush();
+  await until(() => isSyncing);
+  const late = store.put(big); // straight to the file
+  await Promise.all([flushed, late]);
+  database.rebuild("test");
+  assertEquals(store.index.find(big.address), null);
+  await assertHolds(store, [big]);
+  await store.close();
+});
+
+Deno.test("PackStore: packs that are full and not synced yet survive a rebuild, and are all synced", async () => {
   const disk = new MemoryDisk();
   const { store, database } = await openStore(disk);
-  const block = new Uint8Array(FRAME_BYTES_MAX);
-  const objects = [];
-  for (let i = 0; i * FRAME_BYTES_MAX < PACK_BYTES_TARGET + FRAME_BYTES_MAX; i++) {
-    new DataView(block.buffer).setUint32(0, i);
-    objects.push(objectOf(i % 2 === 0 ? block.slice() : block.slice(0, 4 + i)));
+  const zeros = new Uint8Array(FRAME_BYTES_MAX);
+  const zerosOf = (length: number) => objectOf(zeros.subarray(0, length));
+  const objects = [zerosOf(FRAME_BYTES_MAX), makeObject(1, { length: 2000 }), makeObject(2)];
+  // The first pack is filled so that the last of its frames is in the writer's buffer, not in the file.
+  const fill = PACK_BYTES_TARGET - FRAME_BYTES_MAX;
+  let length = 16 + FRAME_HEADER_BYTES + FRAME_BYTES_MAX;
+  const filling = [];
+  for (let i = 1; length < PACK_BYTES_TARGET - 1000; i++) {
+    const most = Math.min(FRAME_BYTES_MAX - i, PACK_BYTES_TARGET - 500 - length);
+    filling.push(zerosOf(most));
+    length += FRAME_HEADER_BYTES + most;
   }
-  // The packs are not synced while it goes on: the writes of all of them wait.
-  for (const object of [...objects, ...objects.map(({ bytes }) => objectOf(bytes.slice(0, -1)))]) {
-    await store.put(object);
-    assertEquals((await store.get(object.address))?.length, object.bytes.length);
-  }
-  // A rebuild now must leave alone what is not synced, whichever pack it is in.
-  database.run("UPDATE frames SET crc = crc + 1");
+  assert(length > fill && length < PACK_BYTES_TARGET);
+  const puts = [objects[0]!, ...filling, ...objects.slice(1)].map((object) => store.put(object));
+  assertEquals(store.activePack, 2);
+  assert(disk.stat(packPath(1))!.size < PACK_BYTES_TARGET, "nothing is in the buffer");
   database.rebuild("test");
+  assertEquals(store.index.totals().objects, 0);
   await assertHolds(store, objects);
+  await Promise.all(puts);
   await store.flush();
-  assert(disk.list(PACKS).length > 1);
-  await assertHolds(store, objects);
-  await store.close();
-  assertEquals(disk.openFiles, 0);
+  disk.crash(() => 0.99); // all is lost that may be
+  await store.close().catch(() => {});
   const again = await openStore(disk);
   assertEquals(again.store.recovery, { junkBytes: 0, damagedFrames: 0, tornBytes: 0 });
+  assertEquals(again.store.index.totals().objects, puts.length);
   await assertHolds(again.store, objects);
   await again.store.close();
 });

@@ -137,6 +137,17 @@ export function chunkStoreSuite(
 
   if (!claims.keepsFlushed) return;
 
+  check("what a put was lent may change before the flush", async ({ store: first, reopen }) => {
+    const { bytes, address, kind } = makeObject(1);
+    const lent = { address: address.slice(), piece: bytes.slice() };
+    await first.put({ kind, address: lent.address, pieces: [lent.piece] });
+    lent.address.fill(0);
+    lent.piece.fill(0);
+    await first.flush();
+    const store = await reopen();
+    assertEquals(await store.get(address), bytes);
+  });
+
   check("what was flushed is there after it is opened again", async ({ store: first, reopen }) => {
     const objects = makeObjects(50, { length: 5000 });
     for (const object of objects) await first.put(object);
