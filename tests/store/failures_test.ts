@@ -5,7 +5,12 @@ import {
   PENDING_FRAMES_MAX,
   VaultError,
 } from "../../src/base/mod.ts";
-import { FRAME_HEADER_BYTES, IndexDatabase, STORE_SCHEMA } from "../../src/store/mod.ts";
+import {
+  encodeFrameHeader,
+  FRAME_HEADER_BYTES,
+  IndexDatabase,
+  STORE_SCHEMA,
+} from "../../src/store/mod.ts";
 import { type DiskCall, ioError, MemoryDisk } from "../helpers/faulty_disk.ts";
 import {
   assertHolds,
@@ -266,6 +271,25 @@ Deno.test("PackStore: a rebuild in the middle of a flush loses nothing and count
     await store.close();
     await assertHolds((await openStore(disk)).store, all);
   }
+});
+
+Deno.test("PackStore: a rebuild cuts nothing off a pack that is being written", async () => {
+  const { store, disk, database } = await storeWith(makeObjects(3));
+  const { offset, address } = store.index.find(makeObject(2).address)!;
+  disk.rewrite(packPath(1), (bytes) => {
+    encodeFrameHeader(
+      { kind: "sealed", address, length: 1000 },
+      bytes,
+      offset - FRAME_HEADER_BYTES,
+    );
+    return bytes;
+  });
+  await putAll(store, [makeObject(20)]);
+  database.rebuild("test");
+  await store.flush();
+  await assertHolds(store, [...makeObjects(2), makeObject(20)]);
+  await store.close();
+  await assertHolds((await openStore(disk)).store, [...makeObjects(2), makeObject(20)]);
 });
 
 Deno.test("PackStore.rotate: what is put meanwhile is neither lost nor left in a pack that is closed", async () => {
