@@ -284,12 +284,12 @@ Deno.test("PackStore: a rebuild cuts nothing off a pack that is being written", 
     );
     return bytes;
   });
-  await putAll(store, [makeObject(20)]);
+  await putAll(store, [big]); // straight to the file
   database.rebuild("test");
   await store.flush();
-  await assertHolds(store, [...makeObjects(2), makeObject(20)]);
+  await assertHolds(store, [...makeObjects(2), big]);
   await store.close();
-  await assertHolds((await openStore(disk)).store, [...makeObjects(2), makeObject(20)]);
+  await assertHolds((await openStore(disk)).store, [...makeObjects(2), big]);
 });
 
 Deno.test("PackStore.rotate: what is put meanwhile is neither lost nor left in a pack that is closed", async () => {
