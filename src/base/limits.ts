@@ -53,8 +53,8 @@ export const ORPHAN_GRACE_MS = 24 * 60 * 60 * 1000;
 export const REPACK_DEAD_SHARE = 0.2;
 
 /** Chunks of one file that may be in work at once between the chunker and the store. */
-export const CHUNKS_IN_FLIGHT = 4;
+export const CHUNKS_IN_FLIGHT = 8;
 /** Chunks a get reads ahead of the one being written. */
-export const READ_AHEAD_CHUNKS = 4;
+export const READ_AHEAD_CHUNKS = 8;
 /** Bytes asked of a file at a time. */
 export const READ_BYTES = 4 * 1024 * 1024;

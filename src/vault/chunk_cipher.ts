@@ -14,13 +14,17 @@ import { Outbox } from "./outbox.ts";
 /** From this many bytes on, in one content or in many, a worker is worth its start. */
 const WORKER_BYTES_MIN = 8 * 1024 * 1024;
 
+/** So many bytes may wait for the worker; past that this thread takes its share of the work. */
+const QUEUED_BYTES_MAX = 3 * 1024 * 1024;
+
 /** Seals and opens chunks. */
 export interface ChunkCipher {
-  /** Whether bytes handed over are taken along, so that they must be the caller's own and can't be used after. */
-  readonly takesBytes: boolean;
-  /** Compresses a chunk if that pays, and seals it. `id` must be that of these very bytes. */
+  /**
+   * Compresses a chunk if that pays, and seals it. `id` must be that of these very bytes, which must not change
+   * meanwhile.
+   */
   seal(plain: Bytes, id: Bytes): Promise<Sealed>;
-  /** Checks a sealed chunk in full and opens it. @throws VaultError `damaged` */
+  /** Checks a sealed chunk in full and opens it; takes the bytes over. @throws VaultError `damaged` */
   open(sealed: Bytes, reference: ReferenceFields): Promise<Bytes>;
 }
 
@@ -46,7 +50,6 @@ export async function checkAddress(address: Address, bytes: Bytes, what: string)
 
 /** Works on the calling thread. */
 export class LocalCipher implements ChunkCipher {
-  readonly takesBytes = false;
   readonly #sealer: Sealer;
 
   constructor(sealer: Sealer) {
@@ -75,31 +78,36 @@ export type CipherRequest =
 export type CipherReply =
   | { task: number; sealed: Sealed }
   | { task: number; plain: Bytes }
-  | { task: number; error: { code: ErrorCode; message: string } };
+  | { task: number; error: { code: ErrorCode; message: string } }
+  | { ready: true };
+
+/** An answer that is no error. */
+type Answer = Extract<CipherReply, { sealed: Sealed } | { plain: Bytes }>;
 
 interface Waiting {
-  resolve: (reply: CipherReply) => void;
+  resolve: (reply: Answer) => void;
   reject: (error: unknown) => void;
 }
 
-/** Works on a thread of its own, which is started with the first request. */
+/** Works on a thread of its own. */
 export class WorkerCipher implements ChunkCipher {
-  readonly takesBytes = true;
   readonly #masterKey: Bytes;
   readonly #waiting = new Map<number, Waiting>();
   readonly #outbox = new Outbox<CipherRequest>((requests, handedOver) => {
-    this.#worker ??= this.#start();
-    this.#worker.postMessage({ requests } satisfies CipherLetter, handedOver);
+    this.#worker?.postMessage({ requests } satisfies CipherLetter, handedOver);
   });
   #worker: Worker | null = null;
   #task = 0;
+  #queuedBytes = 0;
+  #ready = false;
 
   constructor(masterKey: Bytes) {
     this.#masterKey = masterKey;
   }
 
   async seal(plain: Bytes, id: Bytes): Promise<Sealed> {
-    const reply = await this.#ask({ task: ++this.#task, seal: plain, id }, plain);
+    const own = plain.slice();
+    const reply = await this.#ask({ task: ++this.#task, seal: own, id }, own);
     if (!("sealed" in reply)) {
       throw new VaultError("failed", "Cannot seal: the worker answered something else");
     }
@@ -126,11 +134,27 @@ export class WorkerCipher implements ChunkCipher {
     this.#failAll(new VaultError("interrupted", "Cannot go on: the vault was closed"));
   }
 
-  #ask(request: CipherRequest, bytes: Bytes): Promise<CipherReply> {
-    return new Promise((resolve, reject) => {
-      this.#waiting.set(request.task, { resolve, reject });
-      this.#outbox.add(request, bytes);
-    });
+  /** Whether the thread is there and would begin on more work soon. */
+  get isEager(): boolean {
+    return this.#ready && this.#queuedBytes < QUEUED_BYTES_MAX;
+  }
+
+  async #ask(request: CipherRequest, bytes: Bytes): Promise<Answer> {
+    const { length } = bytes;
+    this.#queuedBytes += length;
+    try {
+      return await new Promise<Answer>((resolve, reject) => {
+        this.#waiting.set(request.task, { resolve, reject });
+        this.#outbox.add(request, bytes);
+      });
+    } finally {
+      this.#queuedBytes -= length;
+    }
+  }
+
+  /** Starts the thread, unless it is there; it takes some 100 ms. */
+  start(): void {
+    this.#worker ??= this.#start();
   }
 
   #start(): Worker {
@@ -149,6 +173,10 @@ export class WorkerCipher implements ChunkCipher {
   }
 
   #deliver(reply: CipherReply): void {
+    if ("ready" in reply) {
+      this.#ready = true;
+      return;
+    }
     const waiting = this.#waiting.get(reply.task);
     this.#waiting.delete(reply.task);
     if ("error" in reply) waiting?.reject(new VaultError(reply.error.code, reply.error.message));
@@ -166,21 +194,29 @@ function ownFields({ id, address, length, sealedLength }: ReferenceFields): Refe
   return { id: id.slice(), address: address.slice(), length, sealedLength };
 }
 
-/** Chooses between this thread and the worker: the worker, once there is enough to do. */
-export class ChunkCiphers {
+/** Shares the work between the worker, once there is enough to do, and this thread, when the worker is not there or busy. */
+export class ChunkCiphers implements ChunkCipher {
   readonly #local: LocalCipher;
   readonly #worker: WorkerCipher;
-  #bytes = 0;
+  #expectedBytes = 0;
 
   constructor(sealer: Sealer, masterKey: Bytes) {
     this.#local = new LocalCipher(sealer);
     this.#worker = new WorkerCipher(masterKey);
   }
 
-  /** Who is to work on the next so many bytes of plaintext. */
-  forNext(bytes: number): ChunkCipher {
-    this.#bytes += bytes;
-    return this.#bytes < WORKER_BYTES_MIN ? this.#local : this.#worker;
+  /** Says that so many bytes of plaintext are coming. */
+  expect(bytes: number): void {
+    this.#expectedBytes += bytes;
+    if (this.#expectedBytes >= WORKER_BYTES_MIN) this.#worker.start();
+  }
+
+  seal(plain: Bytes, id: Bytes): Promise<Sealed> {
+    return (this.#worker.isEager ? this.#worker : this.#local).seal(plain, id);
+  }
+
+  open(sealed: Bytes, reference: ReferenceFields): Promise<Bytes> {
+    return (this.#worker.isEager ? this.#worker : this.#local).open(sealed, reference);
   }
 
   close(): void {

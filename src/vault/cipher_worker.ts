@@ -30,9 +30,10 @@ let cipher: Promise<LocalCipher> | null = null;
 scope.onmessage = ({ data }) => {
   if ("masterKey" in data) {
     reuseLargeBuffers();
-    cipher = prepareCompression().then(() =>
-      new LocalCipher(deriveVaultKeys(data.masterKey).chunk)
-    );
+    cipher = prepareCompression().then(() => {
+      outbox.add({ ready: true }, null);
+      return new LocalCipher(deriveVaultKeys(data.masterKey).chunk);
+    });
   } else for (const request of data.requests) void answer(request);
 };
 

@@ -6,7 +6,6 @@
 
 import { type Bytes, READ_AHEAD_CHUNKS } from "../base/mod.ts";
 import type { ReferenceFields, References } from "../content/mod.ts";
-import type { ChunkCipher } from "./chunk_cipher.ts";
 import type { VaultContext } from "./context.ts";
 import { fetchObject } from "./read_object.ts";
 
@@ -15,12 +14,11 @@ type ReaderContext = Pick<VaultContext, "ciphers" | "store">;
 
 /** The plaintext of one chunk: address, tag and id have been checked. */
 export async function readChunk(
-  context: Pick<VaultContext, "store">,
+  context: ReaderContext,
   reference: ReferenceFields,
-  cipher: ChunkCipher,
 ): Promise<Bytes> {
   const sealed = await fetchObject(context, reference.address, "chunk");
-  return await cipher.open(sealed, reference);
+  return await context.ciphers.open(sealed, reference);
 }
 
 /**
@@ -34,13 +32,13 @@ export async function* readContent(
   signal?: AbortSignal,
 ): AsyncGenerator<Bytes> {
   const ahead: Promise<Bytes>[] = [];
-  const cipher = context.ciphers.forNext(references.totalLength());
+  context.ciphers.expect(references.totalLength());
   let next = 0;
   try {
     while (next < references.count || ahead.length > 0) {
       signal?.throwIfAborted();
       while (next < references.count && ahead.length < READ_AHEAD_CHUNKS) {
-        const chunk = readChunk(context, references.fields(next++), cipher);
+        const chunk = readChunk(context, references.fields(next++));
         chunk.catch(() => {/* thrown below, in its turn */});
         ahead.push(chunk);
       }

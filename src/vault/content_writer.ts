@@ -20,11 +20,9 @@ import {
 } from "../base/mod.ts";
 import { ReferenceBuilder, type ReferenceFields, type References } from "../content/mod.ts";
 import type { ByteSource } from "./byte_source.ts";
-import type { ChunkCipher } from "./chunk_cipher.ts";
 import type { VaultContext } from "./context.ts";
 import { putSealed } from "./manifests.ts";
 
-const BUFFER_BYTES = READ_BYTES + CHUNK_BYTES_MAX;
 const BUFFERS_MAX = 3;
 /** A guess is trusted for at most so many chunks behind the last one that was met again. */
 const GUESS_CHUNKS_MAX = 16;
@@ -51,14 +49,19 @@ export interface WriteContentOptions {
   onBytes?: ((done: number) => void) | undefined;
 }
 
-/** A buffer, and how many chunks still need what is in it. */
+/**
+ * A buffer, and how many chunks still need what is in it. What is read goes behind a margin, into which the rest of the
+ * buffer before is copied: so reading need not wait until that one has been cut.
+ */
 class Buffer {
   readonly bytes: Bytes;
+  readonly margin: number;
   #users = 0;
   #whenFree: (() => void) | null = null;
 
-  constructor(length: number) {
-    this.bytes = new Uint8Array(length);
+  constructor({ margin, room }: { margin: number; room: number }) {
+    this.bytes = new Uint8Array(margin + room);
+    this.margin = margin;
   }
 
   hold(): void {
@@ -74,6 +77,14 @@ class Buffer {
       ? Promise.resolve()
       : new Promise((resolve) => this.#whenFree = resolve);
   }
+}
+
+/** A buffer that has been filled: bytes from its margin up to `end`. */
+interface Filled {
+  buffer: Buffer;
+  end: number;
+  /** Whether the source has no more. */
+  ended: boolean;
 }
 
 /** Stores the bytes of a source and closes it. The chunks are not durable before the store is flushed. */
@@ -99,7 +110,8 @@ class ContentWriter {
   /** New chunks in work by id, so that a twin waits instead of being sealed again. */
   readonly #sealing = new Map<string, Promise<ReferenceFields>>();
   readonly #guess: Guess;
-  #cipher: ChunkCipher;
+  readonly #buffers: Buffer[] = [];
+  #turn = 0;
   #failure: { error: unknown } | null = null;
   #ordinal = 0;
   #size = 0;
@@ -110,37 +122,27 @@ class ContentWriter {
     this.#context = context;
     this.#options = options;
     this.#guess = new Guess(options.previous);
-    this.#cipher = context.ciphers.forNext(options.sizeHint ?? 0);
+    context.ciphers.expect(options.sizeHint ?? 0);
   }
 
   async write(source: ByteSource): Promise<WrittenContent> {
-    const buffers: Buffer[] = [];
-    let turn = 0;
-    let rest: Bytes = new Uint8Array(0);
+    let next: Promise<Filled> | null = this.#fill(source);
     try {
-      for (let ended = false; !ended; turn = (turn + 1) % BUFFERS_MAX) {
-        const buffer = await this.#nextBuffer(buffers, turn);
+      let rest: Bytes = new Uint8Array(0);
+      while (next !== null) {
+        const { buffer, end, ended }: Filled = await next;
         this.#options.signal?.throwIfAborted();
-        const { bytes } = buffer;
-        bytes.set(rest);
-        let end = rest.length;
-        while (end < bytes.length) {
-          const read = await source.read(bytes.subarray(end));
-          if (read === 0) {
-            ended = true;
-            break;
-          }
-          end += read;
-        }
-        if (this.#options.sizeHint === undefined) {
-          this.#cipher = this.#context.ciphers.forNext(end - rest.length);
-        }
-        rest = await this.#consume(buffer, end, ended);
+        next = ended ? null : this.#fill(source);
+        next?.catch(() => {/* thrown above, in its turn */});
+        const start = buffer.margin - rest.length;
+        buffer.bytes.set(rest, start);
+        if (this.#options.sizeHint === undefined) this.#context.ciphers.expect(end - buffer.margin);
+        rest = await this.#consume(buffer, { start, end, ended });
       }
       while (this.#working.length > 0) await this.#collect();
     } finally {
-      await Promise.allSettled(this.#working);
-      for (const { bytes } of buffers) freeBytes(bytes);
+      await Promise.allSettled([...this.#working, next]);
+      for (const { bytes } of this.#buffers) freeBytes(bytes);
     }
     return {
       references: this.#builder.finish(),
@@ -150,21 +152,38 @@ class ContentWriter {
     };
   }
 
-  /** The first buffer is no larger than a small file needs; all others have the usual size. */
-  async #nextBuffer(buffers: Buffer[], turn: number): Promise<Buffer> {
-    const small = (this.#options.sizeHint ?? BUFFER_BYTES) + 1;
-    if (buffers.length === 0 && small < BUFFER_BYTES) return buffers[turn] = new Buffer(small);
-    const buffer = buffers[turn];
-    if (buffer === undefined || buffer.bytes.length < BUFFER_BYTES) {
-      return buffers[turn] = new Buffer(BUFFER_BYTES);
+  /** Reads the next piece of the source into the buffer whose turn it is. */
+  async #fill(source: ByteSource): Promise<Filled> {
+    const buffer = await this.#nextBuffer();
+    const { bytes, margin } = buffer;
+    let end = margin;
+    while (end < bytes.length) {
+      const read = await source.read(bytes.subarray(end));
+      if (read === 0) return { buffer, end, ended: true };
+      end += read;
     }
-    await buffer.free();
-    return buffer;
+    return { buffer, end, ended: false };
+  }
+
+  /** The first buffer is no larger than a small file needs; all others have the usual size. */
+  async #nextBuffer(): Promise<Buffer> {
+    const { sizeHint } = this.#options;
+    const turn = this.#turn++ % BUFFERS_MAX;
+    if (this.#buffers.length === 0 && sizeHint !== undefined && sizeHint < READ_BYTES) {
+      // One byte more, so that the end shows without another buffer.
+      return this.#buffers[turn] = new Buffer({ margin: 0, room: sizeHint + 1 });
+    }
+    const buffer = this.#buffers[turn];
+    if (buffer !== undefined) await buffer.free();
+    if (buffer !== undefined && buffer.margin > 0) return buffer;
+    return this.#buffers[turn] = new Buffer({ margin: CHUNK_BYTES_MAX, room: READ_BYTES });
   }
 
   /** Cuts what can be cut of a buffer; returns the rest, which the next buffer has to begin with. */
-  async #consume(buffer: Buffer, end: number, ended: boolean): Promise<Bytes> {
-    let start = 0;
+  async #consume(
+    buffer: Buffer,
+    { start, end, ended }: { start: number; end: number; ended: boolean },
+  ): Promise<Bytes> {
     while (ended ? start < end : end - start >= CHUNK_BYTES_MAX) {
       const met = await this.#tryOld(buffer.bytes, { start, end, ended });
       if (met > 0) {
@@ -225,7 +244,7 @@ class ContentWriter {
 
   async #store(chunk: Bytes, id: Bytes): Promise<ReferenceFields> {
     const { length } = chunk;
-    const sealed = await this.#cipher.seal(this.#cipher.takesBytes ? chunk.slice() : chunk, id);
+    const sealed = await this.#context.ciphers.seal(chunk, id);
     const { fields, addedBytes } = await putSealed(this.#context, sealed, { id, length });
     freeBytes(sealed.body);
     this.#newChunks++;

@@ -33,7 +33,7 @@ export interface VaultContext {
   /** Writers share it; who takes objects away is alone in it. */
   readonly gate: Gate;
   readonly chunker: Chunker;
-  readonly ciphers: Pick<ChunkCiphers, "forNext">;
+  readonly ciphers: Pick<ChunkCiphers, "expect" | "seal" | "open">;
   /** Segments that were found and can't be read, in words. */
   readonly problems: string[];
 }

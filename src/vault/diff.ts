@@ -116,9 +116,8 @@ class ByteRun {
       else high = middle - 1;
     }
     if (this.#loaded?.index !== low) {
-      const reference = this.#references.fields(low);
-      const cipher = this.#context.ciphers.forNext(reference.length);
-      this.#loaded = { index: low, bytes: await readChunk(this.#context, reference, cipher) };
+      const bytes = await readChunk(this.#context, this.#references.fields(low));
+      this.#loaded = { index: low, bytes };
     }
     return { bytes: this.#loaded.bytes, begins: this.#offsets[low]! - this.start };
   }
