@@ -87,8 +87,11 @@ export function decodeFrameHeader(bytes: Bytes): FrameHeader | null {
 export type Scanned =
   /** A frame whose header is right. `prefix` is the beginning of its payload; `payload` all of it where it was read. */
   | { what: "frame"; header: FrameHeader; offset: number; prefix: Bytes; payload: Bytes | null }
-  /** A frame whose payload is not what its address says. Only from a verifying scan, and for segments. */
-  | { what: "damaged"; header: FrameHeader; offset: number }
+  /**
+   * A frame whose payload is not what its address says, up to the next one. Only from a verifying scan, and for
+   * segments.
+   */
+  | { what: "damaged"; header: FrameHeader; offset: number; length: number }
   /** Bytes that are no frame, up to the next one or the end. */
   | { what: "junk"; offset: number; length: number }
   /** A frame that the end of the file cuts off. Always the last. */
@@ -180,8 +183,13 @@ export function* scanFrames(
       file.readAt(start, payload);
     }
     if (payload !== null && !equalBytes(sha256(payload), header.address)) {
-      yield { what: "damaged", header, offset };
-    } else yield { what: "frame", header, offset, prefix, payload };
-    offset = start + header.length;
+      // Its length may be wrong too, and a whole frame be taken for its payload.
+      const next = findFrame(reader, start, start + header.length);
+      yield { what: "damaged", header, offset, length: next - offset };
+      offset = next;
+    } else {
+      yield { what: "frame", header, offset, prefix, payload };
+      offset = start + header.length;
+    }
   }
 }
