@@ -260,3 +260,13 @@ export function includes(whole: Uint8Array, part: Uint8Array): boolean {
 }
 
 export const hex = toHex;
+
+/** The lines that a process writes. */
+export async function* lines(stream: ReadableStream<Uint8Array>): AsyncGenerator<string> {
+  let rest = "";
+  for await (const text of stream.pipeThrough(new TextDecoderStream())) {
+    const parts = (rest + text).split("\n");
+    rest = parts.pop()!;
+    yield* parts;
+  }
+}
