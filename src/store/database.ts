@@ -152,6 +152,7 @@ export class IndexDatabase {
         PRAGMA synchronous = NORMAL;
         PRAGMA cell_size_check = ON;
         PRAGMA cache_size = -16384;
+        PRAGMA wal_autocheckpoint = 4096;
         PRAGMA temp_store = MEMORY;
       `);
       const version = crc32(encodeUtf8(this.#schema)) & 0x7fffffff;

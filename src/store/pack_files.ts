@@ -45,6 +45,11 @@ export class PackFolder {
     );
   }
 
+  /** Whether there is such a pack. */
+  has(number: number): boolean {
+    return this.#open.has(number) || this.stat(number) !== null;
+  }
+
   stat(number: number): { size: number; mtime: number } | null {
     return this.#disk.stat(this.path(number));
   }

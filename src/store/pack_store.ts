@@ -65,6 +65,8 @@ export class PackStore implements ChunkStore {
   readonly packs: PackFolder;
   readonly #appender: PackAppender;
   readonly #recovery: PackRecovery;
+  /** What opening the packs came upon. */
+  readonly recovery: Readonly<RecoveryReport>;
   readonly #pending = new PendingFrames();
   /** Ends when all has ended that syncs packs or enters frames; these go one after the other. */
   #lastTurn: Promise<void> = Promise.resolve();
@@ -75,16 +77,15 @@ export class PackStore implements ChunkStore {
     this.#database = options.database;
     this.index = new FrameIndex(options.database);
     this.packs = new PackFolder(options.disk, options.folder);
-    this.#appender = new PackAppender(
-      this.packs,
-      () => this.guard(() => this.index.lastPack()),
-    );
+    const lastPack = () => this.guard(() => this.index.lastPack());
+    this.#appender = new PackAppender(this.packs, lastPack);
     this.#recovery = new PackRecovery({
       packs: this.packs,
       index: this.index,
       labelOf: options.labelOf,
       durableLength: (pack) => this.#appender.writerOf(pack)?.durable ?? null,
     });
+    this.recovery = this.#recovery.report;
   }
 
   // Opening
@@ -140,11 +141,6 @@ export class PackStore implements ChunkStore {
     }
   }
 
-  /** What opening the packs came upon. */
-  get recovery(): Readonly<RecoveryReport> {
-    return this.#recovery.report;
-  }
-
   /**
    * Rebuilds the index because something that must be there was not found through it. Done once while a store
    * is open: what is missing after that is missing from the packs. Inside a guard of the index it is the guard that
@@ -169,18 +165,20 @@ export class PackStore implements ChunkStore {
     return pending;
   }
 
-  has(address: Address): Promise<boolean> {
-    return attempt(() => this.#lookUp(address) !== null);
+  // deno-lint-ignore require-await -- asynchronous, so that an error is a rejection
+  async has(address: Address): Promise<boolean> {
+    return this.#lookUp(address) !== null;
   }
 
-  get(address: Address): Promise<Bytes | null> {
-    return attempt(() => this.getSync(address));
+  // deno-lint-ignore require-await -- as above
+  async get(address: Address): Promise<Bytes | null> {
+    return this.getSync(address);
   }
 
   /** Like `get`, at once. */
   getSync(address: Address): Bytes | null {
     let place = this.#lookUp(address);
-    if (place !== null && !this.#hasPack(place.pack)) {
+    if (place !== null && this.#isGone(place.pack)) {
       // An index that came back from before a collection names packs that are gone.
       if (!this.reindex(`pack ${place.pack} is gone`)) return null;
       place = this.#lookUp(address);
@@ -188,8 +186,8 @@ export class PackStore implements ChunkStore {
     return place === null ? null : this.readFrame(place);
   }
 
-  #hasPack(pack: number): boolean {
-    return this.#appender.writerOf(pack) !== null || this.packs.stat(pack) !== null;
+  #isGone(pack: number): boolean {
+    return this.#appender.writerOf(pack) === null && this.packs.stat(pack) === null;
   }
 
   /** What lies at this very place. @throws VaultError `damaged` if the pack ends before */
@@ -253,6 +251,14 @@ export class PackStore implements ChunkStore {
     this.#background ??= this.flush()
       .catch((error) => void this.#appender.fail(error))
       .finally(() => this.#background = null);
+  }
+
+  /** Makes all that was put before it was called durable; the index has it only after the next flush. */
+  sync(): Promise<void> {
+    return this.#inTurn(async () => {
+      this.#appender.check();
+      if (this.#pending.size > 0) await this.#appender.sync();
+    });
   }
 
   /** Flushes one after the other; each covers all that was put before it was called. */
@@ -394,13 +400,5 @@ export class PackStore implements ChunkStore {
       this.#appender.close();
       this.packs.closeAll();
     }
-  }
-}
-
-function attempt<T>(work: () => T): Promise<T> {
-  try {
-    return Promise.resolve(work());
-  } catch (error) {
-    return Promise.reject(error);
   }
 }

@@ -6,7 +6,9 @@
  */
 
 import {
+  type Bytes,
   type Clock,
+  concatBytes,
   type Ed25519Signer,
   equalBytes,
   FRAME_BYTES_MAX,
@@ -51,6 +53,8 @@ const RECORD_BYTES_MAX = 64 + VERSION_PARENTS_MAX * HASH_BYTES +
 
 interface Waiting {
   draft: Draft;
+  /** Its body, encoded; the encodings of several bodies, joined, are that of all. */
+  encoded: Bytes;
   resolve: (committed: Committed) => void;
   reject: (error: unknown) => void;
 }
@@ -60,7 +64,7 @@ export interface CommitterOptions {
   keys: VaultKeys;
   node: Ed25519Signer;
   clock: Clock;
-  store: Pick<PackStore, "put" | "flush">;
+  store: Pick<PackStore, "put" | "sync" | "flush">;
   /** The last segment of our own log, and the highest clock seen. */
   position: () => { last: IndexedSegment | null; clock: bigint };
 }
@@ -81,7 +85,7 @@ export class Committer {
    */
   commit(draft: Draft): Promise<Committed> {
     return new Promise((resolve, reject) => {
-      this.#waiting.push({ draft, resolve, reject });
+      this.#waiting.push({ draft, encoded: encodeBodies([draft.body]), resolve, reject });
       this.#running ??= this.#run().finally(() => this.#running = null);
     });
   }
@@ -97,7 +101,7 @@ export class Committer {
     while (this.#waiting.length > 0) {
       const batch = takeBatch(this.#waiting);
       try {
-        const committed = await this.#write(batch.map(({ draft }) => draft));
+        const committed = await this.#write(batch);
         batch.forEach(({ resolve }, i) => resolve(committed[i]!));
       } catch (error) {
         for (const { reject } of batch) reject(error);
@@ -105,13 +109,12 @@ export class Committer {
     }
   }
 
-  async #write(drafts: readonly Draft[]): Promise<Committed[]> {
+  async #write(batch: readonly Waiting[]): Promise<Committed[]> {
     const { keys, node, store, clock } = this.#options;
-    await store.flush();
+    await store.sync();
     const { last, clock: highest } = this.#options.position();
-    const bodies = drafts.map(({ body }) => body);
-    const sealed = bodies.some(({ kind }) => hasBody(kind))
-      ? keys.body.sealSync(encodeBodies(bodies))
+    const sealed = batch.some(({ draft }) => hasBody(draft.body.kind))
+      ? keys.body.sealSync(concatBytes(batch.map(({ encoded }) => encoded)))
       : null;
     const sealedBodies = new Uint8Array(sealed?.length ?? 0);
     if (sealed !== null) {
@@ -126,9 +129,9 @@ export class Committer {
       sealedBodies,
     });
     let time = highest;
-    const committed = drafts.map(({ record }) => {
+    const committed = batch.map(({ draft }) => {
       time = nextClock(time, clock.now());
-      return { id: builder.add(record(time)), clock: time };
+      return { id: builder.add(draft.record(time)), clock: time };
     });
     const { address, bytes } = builder.finish({ vault: keys.signer, node });
     await store.put({ kind: "segment", address, pieces: [bytes] });
@@ -148,7 +151,7 @@ function takeBatch(waiting: Waiting[]): Waiting[] {
   let bytes = 0;
   let count = 0;
   while (count < waiting.length && count < SEGMENT_RECORDS_MAX) {
-    bytes += encodeBodies([waiting[count]!.draft.body]).length;
+    bytes += waiting[count]!.encoded.length;
     const segmentBytes = bytes + (count + 1) * RECORD_BYTES_MAX;
     if (count > 0 && (bytes > SEGMENT_BODY_BYTES_MAX || segmentBytes > FRAME_BYTES_MAX)) break;
     count++;

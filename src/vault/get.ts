@@ -128,10 +128,16 @@ export async function writeEntry(
   context: VaultContext,
   opened: OpenedVersion,
   path: string,
-  options: { signal?: AbortSignal; onProgress?: OnProgress; force?: boolean },
+  options: {
+    signal?: AbortSignal;
+    onProgress?: OnProgress;
+    force?: boolean;
+    /** Nothing can be at that path: its folder was made just now. */
+    isVacant?: boolean;
+  },
 ): Promise<void> {
   const { body } = opened;
-  const there = lstat(path);
+  const there = options.isVacant ? null : lstat(path);
   if (there?.isDirectory) {
     throw inTheWay(
       path,

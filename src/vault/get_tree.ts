@@ -109,10 +109,14 @@ function* tasks(
       bytes: ENTRY_BYTES + Math.min(listed.info.size, LARGE_FILE_BYTES),
       start: () =>
         attempt(place, async () => {
-          if (place.parts.length > 0) options.tree.enter(place.parts.slice(0, -1));
+          const { isNew } = place.parts.length > 0
+            ? options.tree.enter(place.parts.slice(0, -1))
+            : { isNew: false };
           checkPart(place.parts.at(-1) ?? "");
           const opened = await openListed(context, listed);
-          await writeEntry(context, opened, place.path, { ...options, onProgress });
+          // Where two names may be one file, "a" can be in the way of "A" even in a new folder.
+          const isVacant = isNew && Deno.build.os === "linux";
+          await writeEntry(context, opened, place.path, { ...options, onProgress, isVacant });
         }),
     };
   }
@@ -155,33 +159,43 @@ function checkPart(part: string): void {
 /** Makes folders under a root and goes into none that is a link. */
 class SafeTree {
   readonly #root: string;
-  readonly #entered = new Set<string>();
+  readonly #entered = new Map<string, { isNew: boolean }>();
 
   constructor(root: string) {
     this.#root = root;
   }
 
-  enter(parts: readonly string[]): void {
-    // The root itself may be a link: the user named it.
-    if (!this.#entered.has(this.#root)) {
-      Deno.mkdirSync(this.#root, { recursive: true });
-      this.#entered.add(this.#root);
+  /** Makes sure that these folders are there and are folders. Says whether the last of them is new, and so empty. */
+  enter(parts: readonly string[]): { isNew: boolean } {
+    const folder = join(this.#root, ...parts);
+    const known = this.#entered.get(folder);
+    if (known !== undefined) return known;
+    const entered = {
+      isNew: parts.length === 0 ? this.#enterRoot() : this.#enterBelow(parts, folder),
+    };
+    this.#entered.set(folder, entered);
+    return entered;
+  }
+
+  /** The root itself may be a link: the user named it. */
+  #enterRoot(): boolean {
+    Deno.mkdirSync(this.#root, { recursive: true });
+    return false;
+  }
+
+  #enterBelow(parts: readonly string[], folder: string): boolean {
+    this.enter(parts.slice(0, -1));
+    checkPart(parts.at(-1)!);
+    const there = lstat(folder);
+    if (there === null) {
+      Deno.mkdirSync(folder);
+      return true;
     }
-    let path = this.#root;
-    for (const part of parts) {
-      checkPart(part);
-      path = join(path, part);
-      if (this.#entered.has(path)) continue;
-      const there = lstat(path);
-      if (there === null) Deno.mkdirSync(path);
-      else if (!there.isDirectory) {
-        const what = there.isSymlink ? "a link" : "a file";
-        throw new VaultError(
-          "exists",
-          `Cannot write into ${path}: ${what} is in the way of a folder`,
-        );
-      }
-      this.#entered.add(path);
-    }
+    if (there.isDirectory) return false;
+    const what = there.isSymlink ? "a link" : "a file";
+    throw new VaultError(
+      "exists",
+      `Cannot write into ${folder}: ${what} is in the way of a folder`,
+    );
   }
 }

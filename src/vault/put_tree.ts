@@ -179,7 +179,6 @@ async function putEntry(
 ): Promise<PutOutcome> {
   const { path, info } = entry;
   try {
-    parseKey(entry.key);
     return { path, result: await putOne(context, entry, options) };
   } catch (error) {
     if (options.signal?.aborted) {
@@ -209,7 +208,7 @@ async function putOne(
   }
   const file = Deno.openSync(path);
   let source: ByteSource = sourceOfFile(file, path, info.size);
-  if (info.isFile) source = unchanging(source, { file, path });
+  if (info.isFile) source = unchanging(source, { file, path, before: info });
   return await putContent(context, key, source, {
     ...options,
     meta,
@@ -223,9 +222,8 @@ async function putOne(
  */
 function unchanging(
   source: ByteSource,
-  { file, path }: { file: Deno.FsFile; path: string },
+  { file, path, before }: { file: Deno.FsFile; path: string; before: Deno.FileInfo },
 ): ByteSource {
-  const before = file.statSync();
   let count = 0;
   return {
     async read(into) {
