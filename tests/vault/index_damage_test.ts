@@ -25,6 +25,9 @@ import {
 const FLIPS = Number(Deno.env.get("GOVAULT_FLIPS") ?? 200);
 const FIRST_FLIP = Number(Deno.env.get("GOVAULT_FIRST_FLIP") ?? 0);
 
+/** Questions put to a vault that was damaged. */
+const QUESTIONS = 9;
+
 /** A vault of 12 keys in some 40 versions, with deletes, restores, tags and a prune behind it. */
 async function filled(): Promise<TempFolder> {
   const folder = await homeWithVault();
@@ -85,29 +88,32 @@ async function answers(vault: Vault): Promise<Record<string, string>> {
   return found;
 }
 
-/** Asks a vault whose index is damaged, from a question that `dice` picks on, and stores one thing more. */
+/**
+ * Asks a vault whose index is damaged some questions, beginning with one that `dice` picks. Sometimes the first thing that
+ * happens is a put instead: it must not go on from a wrong place in the log.
+ */
 async function interrogate(
   copy: TempFolder,
   expected: Record<string, string>,
-  dice: Dice,
+  dice: Pick<Dice, "below">,
 ): Promise<void> {
+  const putsFirst = dice.below(4) === 0;
   await withVault(copy, async (vault) => {
     const asked = Object.entries(questions(vault));
     const first = dice.below(asked.length);
-    // Sometimes the first thing that happens is a put: it must not go on from a wrong place in the log.
-    if (dice.below(3) > 0) {
-      for (let i = 0; i < asked.length; i++) {
-        const [question, ask] = asked[(first + i) % asked.length]!;
-        try {
-          assertEquals(await ask(), expected[question], question);
-        } catch (error) {
-          if (!isVaultError(error, "damaged")) throw error;
-        }
+    for (let i = 0; i < QUESTIONS && !putsFirst; i++) {
+      const [question, ask] = asked[(first + i) % asked.length]!;
+      try {
+        assertEquals(await ask(), expected[question], question);
+      } catch (error) {
+        if (!isVaultError(error, "damaged")) throw error;
       }
     }
+    if (!putsFirst) return;
     await vault.put("one more", encodeUtf8("one more"));
     await vault.put("folder 2/key 11", encodeUtf8("one more"));
   });
+  if (!putsFirst) return;
   // What was written then has to be a good continuation.
   Deno.removeSync(copy.at("home", "vault.db"));
   await withVault(copy, async (vault) => {
@@ -197,6 +203,7 @@ Deno.test("open: an older copy of vault.db catches up, also over a collection", 
     }
   });
   const between = Deno.readFileSync(folder.at("home", "vault.db"));
+  const putsFirst = { below: () => 0 };
   const check = async () => {
     const expected = await withVault(folder, answers);
     for (const copied of [older, between]) {
@@ -210,7 +217,7 @@ Deno.test("open: an older copy of vault.db catches up, also over a collection", 
       using again = new TempFolder();
       copyHome(folder.home, again.home);
       Deno.writeFileSync(again.at("home", "vault.db"), copied);
-      await interrogate(again, expected, new Dice(1));
+      await interrogate(again, expected, putsFirst);
     }
   };
   await check();
