@@ -7,6 +7,7 @@
  * @module
  */
 
+import { type Bytes, freeBytes } from "../base/mod.ts";
 import { readSecretLine } from "./prompt.ts";
 
 /** What a command can see and say. */
@@ -14,11 +15,11 @@ export interface Io {
   /** Writes to standard output. @throws OutputClosed if nobody reads any more */
   out(text: string): Promise<void>;
   /**
-   * Streams bytes to standard output.
+   * Streams bytes to standard output, and frees them.
    *
    * @throws OutputClosed if nobody reads any more, the signal's reason once it fires
    */
-  outBytes(stream: ReadableStream<Uint8Array>, signal: AbortSignal): Promise<void>;
+  outBytes(stream: ReadableStream<Bytes>, signal: AbortSignal): Promise<void>;
   /** Writes to standard error; a closed one is ignored, as there is nobody left to tell. */
   err(text: string): void;
   /** Standard input, once; reading it fails with the signal's reason when that fires. */
@@ -73,15 +74,27 @@ async function writeOut(bytes: Uint8Array): Promise<void> {
 
 /** A write that waits for its reader can't be called off; this one is abandoned when the signal fires. */
 async function writeStreamOut(
-  stream: ReadableStream<Uint8Array>,
+  stream: ReadableStream<Bytes>,
   signal: AbortSignal,
 ): Promise<void> {
-  const { promise: aborted, reject } = Promise.withResolvers<never>();
-  aborted.catch(() => {}); // it may fire while nothing is being written
-  signal.addEventListener("abort", () => reject(signal.reason), { once: true });
   for await (const piece of stream) {
     signal.throwIfAborted();
-    await Promise.race([writeOut(piece), aborted]);
+    await unlessAborted(writeOut(piece), signal);
+    freeBytes(piece); // a large file's chunks would pile up until the garbage collector comes
+  }
+}
+
+/** The outcome of `work`, unless the signal fires before. Leaves nothing behind on the signal. */
+async function unlessAborted(work: Promise<void>, signal: AbortSignal): Promise<void> {
+  let onAbort = () => {};
+  const aborted = new Promise<never>((_, reject) => {
+    onAbort = () => reject(signal.reason);
+    signal.addEventListener("abort", onAbort, { once: true });
+  });
+  try {
+    await Promise.race([work, aborted]);
+  } finally {
+    signal.removeEventListener("abort", onAbort);
   }
 }
 

@@ -55,9 +55,9 @@ export async function readSecretLine(
   const decoder = new TextDecoder();
   const piece = new Uint8Array(256);
   let line: SecretLine = { text: "", state: "open" };
-  write(message);
-  // With cbreak Ctrl-C still sends its signal; Windows has no such mode.
+  // Before the prompt: who answers at once must not see the answer. With cbreak Ctrl-C still sends its signal; Windows has no such mode.
   source.setRaw(true, Deno.build.os === "windows" ? undefined : { cbreak: true });
+  write(message);
   try {
     while (line.state === "open") {
       const length = await Promise.race([source.read(piece), aborted]);

@@ -64,7 +64,7 @@ export function streamVersion(
   context: VaultContext,
   opened: OpenedVersion,
   options: WorkOptions,
-): ReadableStream<Uint8Array> {
+): ReadableStream<Bytes> {
   const chunks = readContent(context, opened.references, options.signal);
   let doneBytes = 0;
   return new ReadableStream({

@@ -72,7 +72,7 @@ export class Vault implements AsyncDisposable {
   async get(
     key: string,
     options: WorkOptions & { select?: VersionSelector } = {},
-  ): Promise<{ version: VersionInfo; stream: ReadableStream<Uint8Array> }> {
+  ): Promise<{ version: VersionInfo; stream: ReadableStream<Bytes> }> {
     const opened = await openVersion(this.#context, key, options.select ?? { kind: "latest" });
     const version = describeId(this.#context, opened.key.name, opened.version.id);
     return { version, stream: streamVersion(this.#context, opened, options) };
@@ -215,8 +215,8 @@ export class Vault implements AsyncDisposable {
     try {
       await this.#context.committer.settle();
       await this.#context.store.close();
-      this.#context.database.close();
     } finally {
+      this.#context.database.close();
       this.#release();
     }
   }

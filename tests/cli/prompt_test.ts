@@ -47,7 +47,7 @@ Deno.test("readSecretLine: shows the message, not the line; a character may come
   const { log, ...rest } = terminal([first, second, utf8("ss\n")]);
   const line = await readSecretLine("Word: ", { ...rest, signal: new AbortController().signal });
   assertEquals(line, "päss");
-  assertEquals(log, ["Word: ", "<raw>", "<cooked>", "\n"]);
+  assertEquals(log, ["<raw>", "Word: ", "<cooked>", "\n"]);
 });
 
 Deno.test("readSecretLine: the end of the input is no answer", async () => {
