@@ -254,9 +254,7 @@ export function copyHome(from: string, to: string): void {
 
 /** Whether `part` stands somewhere in `whole`. */
 export function includes(whole: Uint8Array, part: Uint8Array): boolean {
-  // Latin-1 maps each byte to one character, and strings know how to search.
-  const text = new TextDecoder("latin1").decode(whole);
-  return text.includes(new TextDecoder("latin1").decode(part));
+  return Buffer.from(whole.buffer, whole.byteOffset, whole.length).includes(part);
 }
 
 export const hex = toHex;
