@@ -254,7 +254,8 @@ export function copyHome(from: string, to: string): void {
 
 /** Whether `part` stands somewhere in `whole`. */
 export function includes(whole: Uint8Array, part: Uint8Array): boolean {
-  return Buffer.from(whole.buffer, whole.byteOffset, whole.length).includes(part);
+  return Buffer.from(whole.buffer, whole.byteOffset, whole.length)
+    .includes(Buffer.from(part.buffer, part.byteOffset, part.length));
 }
 
 export const hex = toHex;

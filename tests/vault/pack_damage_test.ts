@@ -4,11 +4,11 @@
  */
 
 import { assert, assertEquals } from "@std/assert";
-import { type Bytes, concatBytes, sha256 } from "../../src/base/mod.ts";
+import { type Bytes, concatBytes, sha256, type VaultError } from "../../src/base/mod.ts";
 import { decodeManifest, decompress } from "../../src/content/mod.ts";
 import { deriveVaultKeys, keyOfPhrase } from "../../src/seal/mod.ts";
 import { encodeFrameHeader, FRAME_HEADER_BYTES, PACK_HEADER_BYTES } from "../../src/store/mod.ts";
-import type { Vault, VaultError } from "../../src/vault/mod.ts";
+import type { Vault } from "../../src/vault/mod.ts";
 import {
   assertSameBytes,
   copyHome,
