@@ -15,7 +15,7 @@ import { Outbox } from "./outbox.ts";
 const WORKER_BYTES_MIN = 8 * 1024 * 1024;
 
 /** So many bytes may wait for the worker; past that this thread takes its share of the work. */
-const QUEUED_BYTES_MAX = 3 * 1024 * 1024;
+const QUEUED_BYTES_MAX = 2 * 1024 * 1024;
 
 /** Seals and opens chunks. */
 export interface ChunkCipher {
