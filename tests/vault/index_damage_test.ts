@@ -26,7 +26,7 @@ const FLIPS = Number(Deno.env.get("GOVAULT_FLIPS") ?? 200);
 const FIRST_FLIP = Number(Deno.env.get("GOVAULT_FIRST_FLIP") ?? 0);
 
 /** Questions put to a vault that was damaged. */
-const QUESTIONS = 9;
+const QUESTIONS = 6;
 
 /** A vault of 12 keys in some 40 versions, with deletes, restores, tags and a prune behind it. */
 async function filled(): Promise<TempFolder> {
