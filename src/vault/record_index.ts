@@ -158,7 +158,8 @@ export class RecordIndex {
       "SELECT row FROM segments NOT INDEXED WHERE node = ? ORDER BY row DESC LIMIT 1",
       node,
     );
-    if (bySequence?.["row"] !== byRow?.["row"]) {
+    const last = this.#database.get("SELECT ifnull(max(row), 0) AS row FROM segments")!;
+    if (bySequence?.["row"] !== byRow?.["row"] || last["row"] !== this.totals().segments) {
       throw new IndexDamage("the end of the log is not where it should be");
     }
     return bySequence === undefined ? null : readSegment(bySequence);
