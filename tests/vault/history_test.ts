@@ -1,17 +1,21 @@
 import { assert, assertEquals } from "@std/assert";
 import { encodeUtf8 } from "../../src/base/mod.ts";
-import type { Vault } from "../../src/vault/mod.ts";
+import { encodePackHeader, packName } from "../../src/store/mod.ts";
+import { recoverVault, type Vault } from "../../src/vault/mod.ts";
 import {
   atTime,
   collect,
   failure,
   hex,
+  homeWithNewVault,
   homeWithVault,
   keyNames,
   nextMillisecond,
+  packPaths,
   randomBytes,
   read,
   splice,
+  TempFolder,
   version,
   withVault,
 } from "./helpers.ts";
@@ -215,5 +219,65 @@ Deno.test("status: counts keys, versions, objects and bytes", async () => {
     assert(status.storedBytes > 200_000 && status.storedBytes < 210_000);
     assertEquals([status.home, status.protected, status.underReplicated], [folder.home, false, 0]);
     assertEquals(new Set([status.node, status.vault, status.network].map(hex)).size, 3);
+  });
+});
+
+/** Brings the log and the chunks of one home into another, as a sync between two nodes will. */
+function bringOver(from: TempFolder, to: TempFolder): void {
+  const [source] = packPaths(from) as [string];
+  const bytes = Deno.readFileSync(source);
+  bytes.set(encodePackHeader(2));
+  Deno.writeFileSync(to.at("home", "packs", packName(2)), bytes);
+}
+
+Deno.test("history: two nodes that did not know of each other give a conflict, until the next put", async () => {
+  using one = await homeWithNewVault();
+  using other = new TempFolder();
+  const phrase = await withVault(one, (vault) => Promise.resolve(vault.phrase()));
+  await recoverVault({ home: other.home, phrase });
+  await withVault(one, async (vault) => {
+    await vault.put("key", encodeUtf8("from one"));
+    await vault.put("mine", encodeUtf8("mine"));
+  });
+  await withVault(other, async (vault) => {
+    await vault.put("key", encodeUtf8("from the other"));
+    await vault.put("theirs", encodeUtf8("theirs"));
+  });
+  bringOver(other, one);
+  await withVault(one, async (vault) => {
+    assertEquals(await keyNames(vault), ["key", "mine", "theirs"]);
+    const history = await vault.history("key");
+    assertEquals(history.map(({ version }) => version), [1, 1]);
+    assertEquals(history.map(({ conflict }) => conflict), [true, true]);
+    assertEquals(history.map(({ latest }) => latest), [false, true]);
+    assertEquals(await text(vault), "from the other", "the later one");
+    assertEquals((await collect(vault.list())).map(({ conflict }) => conflict), [
+      true,
+      false,
+      false,
+    ]);
+
+    const pruned = await vault.prune({ keepLast: 1 });
+    assertEquals(pruned.droppedVersions, 0, "all heads stay");
+    const both = history.map(({ id }) => ({ kind: "id", prefix: hex(id) }) as const);
+    assertEquals([await text(vault, both[0]), await text(vault, both[1])], [
+      "from one",
+      "from the other",
+    ]);
+
+    const { version: number, unchanged } = await vault.put("key", encodeUtf8("from the other"));
+    assertEquals(
+      [number, unchanged],
+      [2, false],
+      "it settles the conflict, though the bytes are there",
+    );
+    assertEquals((await vault.history("key")).map(({ conflict }) => conflict), [
+      false,
+      false,
+      false,
+    ]);
+    await vault.prune({ keepLast: 1 });
+    assertEquals((await vault.history("key")).map(({ version }) => version), [2]);
+    assertEquals((await vault.verify()).problems, []);
   });
 });

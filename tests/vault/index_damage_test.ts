@@ -26,7 +26,7 @@ const FLIPS = Number(Deno.env.get("GOVAULT_FLIPS") ?? 200);
 const FIRST_FLIP = Number(Deno.env.get("GOVAULT_FIRST_FLIP") ?? 0);
 
 /** Questions put to a vault that was damaged. */
-const QUESTIONS = 6;
+const QUESTIONS = 4;
 
 /** A vault of 12 keys in some 40 versions, with deletes, restores, tags and a prune behind it. */
 async function filled(): Promise<TempFolder> {
@@ -69,6 +69,7 @@ function questions(vault: Vault): Record<string, () => Promise<string>> {
   for (let i = 0; i < 12; i++) {
     const key = `folder ${i % 3}/key ${i}`;
     ask[`history of ${key}`] = async () => text(await vault.history(key));
+    if (i % 3 !== 2) continue; // reading takes longest
     ask[`contents of ${key}`] = async () => {
       const contents: string[] = [];
       for (const { op, id } of await vault.history(key)) {
@@ -96,12 +97,13 @@ async function interrogate(
   copy: TempFolder,
   expected: Record<string, string>,
   dice: Pick<Dice, "below">,
+  questionsMax = QUESTIONS,
 ): Promise<void> {
   const putsFirst = dice.below(4) === 0;
   await withVault(copy, async (vault) => {
     const asked = Object.entries(questions(vault));
     const first = dice.below(asked.length);
-    for (let i = 0; i < QUESTIONS && !putsFirst; i++) {
+    for (let i = 0; i < Math.min(questionsMax, asked.length) && !putsFirst; i++) {
       const [question, ask] = asked[(first + i) % asked.length]!;
       try {
         assertEquals(await ask(), expected[question], question);
@@ -146,6 +148,62 @@ Deno.test("open: a flipped bit anywhere in vault.db never gives a wrong answer",
       await interrogate(copy, expected, dice);
     } catch (error) {
       throw new Error(`flip ${seed}: bit ${bit} of byte ${offset} of ${size}`, { cause: error });
+    }
+  }
+});
+
+/** What a value may have become: the least change of its kind. */
+const OTHER_VALUE = `CASE typeof(COLUMN)
+  WHEN 'integer' THEN COLUMN + 1
+  WHEN 'blob' THEN CASE length(COLUMN)
+    WHEN 0 THEN x'00'
+    ELSE CAST(x'ff' || substr(COLUMN, 2) AS BLOB) END
+  ELSE 1 END`;
+
+/** Statements that each change or remove one row, for every column of every table. */
+function rowDamages(path: string): string[] {
+  const database = new DatabaseSync(path);
+  const tables = database.prepare("SELECT name FROM sqlite_schema WHERE type = 'table'").all();
+  const statements = tables.flatMap(({ name: table }) => {
+    const columns = database.prepare(`PRAGMA table_info(${table})`).all().map(({ name }) =>
+      String(name)
+    );
+    // The row in the middle, named by its first column, which is the key of every table here.
+    const [key] = columns as [string];
+    const middle = `WHERE ${key} = (SELECT ${key} FROM ${table} ORDER BY ${key}
+      LIMIT 1 OFFSET (SELECT count(*) / 2 FROM ${table}))`;
+    const last = `WHERE ${key} = (SELECT max(${key}) FROM ${table})`;
+    const changes = columns.map((column) =>
+      `UPDATE OR REPLACE ${table} SET ${column} = ${
+        OTHER_VALUE.replaceAll("COLUMN", column)
+      } ${middle}`
+    );
+    const removals = [`DELETE FROM ${table} ${middle}`, `DELETE FROM ${table} ${last}`];
+    return [...changes, ...removals, `DELETE FROM ${table}`];
+  });
+  database.close();
+  return statements;
+}
+
+Deno.test("open: a row changed or gone in any table of vault.db never gives a wrong answer", async () => {
+  using folder = await filled();
+  const expected = await withVault(folder, answers);
+  const statements = rowDamages(folder.at("home", "vault.db"));
+  assert(statements.length > 60, `${statements.length} statements`);
+  for (const statement of statements) {
+    // What a put goes on from stands in these tables.
+    const steers = /^DELETE FROM (segments|versions|keys|totals)/.test(statement);
+    for (const putsFirst of steers ? [false, true] : [false]) {
+      using copy = new TempFolder();
+      copyHome(folder.home, copy.home);
+      const database = new DatabaseSync(copy.at("home", "vault.db"));
+      database.exec(statement);
+      database.close();
+      try {
+        await interrogate(copy, expected, { below: () => putsFirst ? 0 : 1 }, Infinity);
+      } catch (error) {
+        throw new Error(statement, { cause: error });
+      }
     }
   }
 });
