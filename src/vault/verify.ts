@@ -47,8 +47,8 @@ export async function verify(context: VaultContext, options: VerifyOptions): Pro
     context.database.rebuild(`SQLite found: ${integrity}`);
     problems.push("the index was damaged; it has been rebuilt");
   }
-  const gaps = gapsInLogs(context);
-  problems.push(...gaps);
+  const { gaps, forks } = walkLogs(context);
+  problems.push(...gaps, ...forks);
   const reachable = await walkVersions(context, options);
   problems.push(...reachable.problems);
 
@@ -97,10 +97,11 @@ function isSampled(_frame: FrameRow, sample: number, context: VaultContext): boo
   return (a! * 256 + b!) / 65536 < sample;
 }
 
-/** Every log must go from its first record to its last without a hole. */
-function gapsInLogs(context: VaultContext): string[] {
+/** Every log must go from its first record to its last without a hole, and only one way: no two with one number. */
+function walkLogs(context: VaultContext): { gaps: string[]; forks: string[] } {
   return context.database.guard(() => {
-    const problems: string[] = [];
+    const gaps: string[] = [];
+    const forks: string[] = [];
     let node = "";
     let next = 1;
     for (const segment of context.index.segments()) {
@@ -108,14 +109,17 @@ function gapsInLogs(context: VaultContext): string[] {
         node = toHex(segment.node);
         next = 1;
       }
+      const log = `log of node ${node.slice(0, 12)}`;
       if (segment.first > next) {
-        problems.push(
-          `log of node ${node.slice(0, 12)}: records ${next} to ${segment.first - 1} are lost`,
+        gaps.push(`${log}: records ${next} to ${segment.first - 1} are lost`);
+      } else if (segment.first < next) {
+        forks.push(
+          `${log}: there are two records ${segment.first}: a copy of this node wrote, too`,
         );
       }
-      next = segment.first + segment.count;
+      next = Math.max(next, segment.first + segment.count);
     }
-    return problems;
+    return { gaps, forks };
   });
 }
 
