@@ -47,11 +47,16 @@ export async function homeWithNewVault(options: { passphrase?: string } = {}): P
 }
 
 let template: Promise<TempFolder> | undefined;
-addEventListener("unload", () => void template?.then((folder) => folder[Symbol.dispose]()));
+
+function makeTemplate(): Promise<TempFolder> {
+  const folder = new TempFolder();
+  addEventListener("unload", () => folder[Symbol.dispose]());
+  return initVault({ home: folder.home }).then(() => folder);
+}
 
 /** A folder with an empty vault in `home`: a copy of one that is made once, as making one syncs much. */
 export async function homeWithVault(): Promise<TempFolder> {
-  template ??= homeWithNewVault();
+  template ??= makeTemplate();
   const folder = new TempFolder();
   copyHome((await template).home, folder.home);
   return folder;

@@ -5,6 +5,7 @@ import { recoverVault, type Vault } from "../../src/vault/mod.ts";
 import {
   atTime,
   collect,
+  copyHome,
   failure,
   hex,
   homeWithNewVault,
@@ -279,5 +280,21 @@ Deno.test("history: two nodes that did not know of each other give a conflict, u
     await vault.prune({ keepLast: 1 });
     assertEquals((await vault.history("key")).map(({ version }) => version), [2]);
     assertEquals((await vault.verify()).problems, []);
+  });
+});
+
+Deno.test("verify: a log that forked is reported: a copy of the home was written to", async () => {
+  using one = await homeWithNewVault();
+  using copy = new TempFolder();
+  copyHome(one.home, copy.home);
+  for (const folder of [one, copy]) {
+    await withVault(folder, (vault) => vault.put(folder === one ? "a" : "b", encodeUtf8("text")));
+  }
+  bringOver(copy, one);
+  await withVault(one, async (vault) => {
+    assertEquals(await keyNames(vault), ["a", "b"], "both are kept");
+    const { problems, missing, damaged } = await vault.verify();
+    assertEquals([problems.length, missing, damaged], [1, 0, 0]);
+    assert(problems[0]!.includes("two records 1"), problems[0]);
   });
 });
