@@ -7,13 +7,20 @@
  * @module
  */
 
-import { type Bytes, freeBytes } from "../base/mod.ts";
+import { type Bytes, concatBytes, freeBytes } from "../base/mod.ts";
 import { readSecretLine } from "./prompt.ts";
 
 /** What a command can see and say. */
 export interface Io {
-  /** Writes to standard output. @throws OutputClosed if nobody reads any more */
+  /**
+   * Writes to standard output: at once on a terminal, else within a moment, so that ten thousand lines are not ten
+   * thousand writes.
+   *
+   * @throws OutputClosed if nobody reads any more
+   */
   out(text: string): Promise<void>;
+  /** Returns once all that was given to `out` is written. @throws OutputClosed as `out` */
+  flush(): Promise<void>;
   /**
    * Streams bytes to standard output, and frees them.
    *
@@ -47,7 +54,7 @@ export function systemIo(): Io {
   const env = (name: string) => Deno.env.get(name) || undefined;
   const isTerminalOut = Deno.stdout.isTerminal();
   return {
-    out: (text) => writeOut(new TextEncoder().encode(text)),
+    ...gatheredOut({ bytesMax: isTerminalOut ? 0 : GATHERED_BYTES_MAX }),
     outBytes: writeStreamOut,
     err: writeErr,
     input: abortableInput,
@@ -60,6 +67,40 @@ export function systemIo(): Io {
     columns: terminalColumns(),
     color: isTerminalOut && env("NO_COLOR") === undefined && env("TERM") !== "dumb",
   };
+}
+
+/** Lines for a pipe or a file wait until there are so many bytes of them, … */
+const GATHERED_BYTES_MAX = 16 * 1024;
+/** … or for so long. */
+const GATHERED_MS_MAX = 20;
+
+/** Gathers what goes to standard output. A failure of a write that nobody waited for shows at the next call. */
+function gatheredOut({ bytesMax }: { bytesMax: number }): Pick<Io, "out" | "flush"> {
+  let gathered: Uint8Array[] = [];
+  let bytes = 0;
+  let timer: ReturnType<typeof setTimeout> | null = null;
+  let writing: Promise<void> = Promise.resolve();
+  const flush = () => {
+    if (timer !== null) clearTimeout(timer);
+    timer = null;
+    if (bytes > 0) {
+      const pieces = gathered;
+      gathered = [];
+      bytes = 0;
+      writing = writing.then(() => writeOut(concatBytes(pieces)));
+      writing.catch(() => {/* thrown to whoever calls next */});
+    }
+    return writing;
+  };
+  const out = (text: string) => {
+    const piece = new TextEncoder().encode(text);
+    gathered.push(piece);
+    bytes += piece.length;
+    if (bytes >= bytesMax) return flush();
+    timer ??= setTimeout(flush, GATHERED_MS_MAX);
+    return Promise.resolve();
+  };
+  return { out, flush };
 }
 
 async function writeOut(bytes: Uint8Array): Promise<void> {

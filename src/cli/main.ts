@@ -34,9 +34,12 @@ export async function runCommandLine(
   try {
     const request = parseCommandLine(args, commands);
     if (request.kind === "run") name = request.command.name;
-    return await answer(request, options);
+    const code = await answer(request, options);
+    await io.flush();
+    return code;
   } catch (error) {
     if (error instanceof OutputClosed) return EXIT_CODES.failed;
+    await io.flush().catch(() => {/* the error that is about to be told counts for more */});
     const told = explain(error, { action: `Cannot run ${name}`, interrupted: signal.aborted });
     return reportError(told, { io, json: wantsJson(args) });
   }

@@ -34,11 +34,12 @@ export async function* inOrder<T>(
   };
   try {
     for (const task of tasks) {
-      while (
-        working.length > 0 &&
-        (working.length >= limits.tasksMax || bytes + task.bytes > limits.bytesMax)
-      ) {
-        yield await takeFirst();
+      if (working.length >= limits.tasksMax || bytes + task.bytes > limits.bytesMax) {
+        // Down to half: then many begin together again, however slowly the outcomes are taken, and can share a commit.
+        while (
+          working.length > 0 &&
+          (working.length > limits.tasksMax / 2 || bytes + task.bytes > limits.bytesMax / 2)
+        ) yield await takeFirst();
       }
       const work = task.start();
       work.catch(() => {/* thrown above or below, in its turn */});

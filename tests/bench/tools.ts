@@ -40,7 +40,9 @@ const ROOT = fromFileUrl(new URL("../../", import.meta.url));
 export function govaultCommand(): { program: string; args: string[]; label: string } {
   const compiled = Deno.env.get("GOVAULT_BIN") ?? existing(join(ROOT, "govault"));
   if (compiled !== null) return { program: compiled, args: [], label: "compiled" };
-  const args = ["run", "--quiet", "--no-check", "--allow-all", join(ROOT, "main.ts")];
+  // With the flags that the compiled program has, see the task `compile`.
+  const flags = ["--v8-flags=--max-semi-space-size=4"];
+  const args = ["run", "--quiet", "--no-check", ...flags, "--allow-all", join(ROOT, "main.ts")];
   return { program: Deno.execPath(), args, label: `run from source by Deno ${Deno.version.deno}` };
 }
 

@@ -18,6 +18,7 @@ export function fakeIo(
       said.out += text;
       return Promise.resolve();
     },
+    flush: () => Promise.resolve(),
     async outBytes(stream) {
       said.out += await new Response(stream).text();
     },
