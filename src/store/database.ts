@@ -143,6 +143,10 @@ export class IndexDatabase {
   }
 
   #open(): DatabaseSync {
+    // Sizes and tags of keys stand in it: it is its owner's alone, and so are the files that SQLite puts beside it.
+    if (this.#path !== ":memory:") {
+      Deno.openSync(this.#path, { write: true, create: true, mode: 0o600 }).close();
+    }
     const database = new DatabaseSync(this.#path);
     try {
       // One process owns the home, so SQLite needs neither shared memory nor locks between statements.

@@ -102,6 +102,8 @@ Deno.test({
       assertEquals((await Deno.stat(path)).mode! & 0o777, 0o600, path);
     }
     assertEquals((await Deno.stat(box.home)).mode! & 0o077, 0);
+    await box.ok("status"); // the index is there once a vault was opened
+    assertEquals((await Deno.stat(`${box.home}/vault.db`)).mode! & 0o777, 0o600);
   },
 });
 
