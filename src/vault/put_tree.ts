@@ -206,7 +206,8 @@ async function putOne(
   if (type !== "file") {
     return await putContent(context, key, sourceOf(new Uint8Array(0)), { ...options, meta });
   }
-  const file = Deno.openSync(path);
+  // Opening a pipe waits for whoever writes to it; that must not hold up everything else.
+  const file = info.isFile ? Deno.openSync(path) : await Deno.open(path);
   let source: ByteSource = sourceOfFile(file, path, info.size);
   if (info.isFile) source = unchanging(source, { file, path, before: info });
   return await putContent(context, key, source, {

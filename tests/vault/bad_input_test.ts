@@ -179,14 +179,13 @@ Deno.test("putPath: a pipe is read to its end", async () => {
   const made = await new Deno.Command("mkfifo", { args: [path] }).output();
   assert(made.success);
   const bytes = randomBytes(1_000_000);
+  const from = folder.at("from");
+  Deno.writeFileSync(from, bytes);
   await withVault(folder, async (vault) => {
-    const writing = Deno.open(path, { write: true }).then(async (pipe) => {
-      const writer = pipe.writable.getWriter();
-      await writer.write(bytes);
-      await writer.close();
-    });
+    const writer = new Deno.Command("sh", { args: ["-c", 'cat "$1" > "$2"', "sh", from, path] });
+    const writing = writer.output();
     const outcome = await putOne(vault, path);
-    await writing;
+    assert((await writing).success);
     assert("result" in outcome, JSON.stringify(outcome));
     assertEquals(outcome.result.size, bytes.length);
     assertEquals(await read(vault, "pipe"), bytes);
