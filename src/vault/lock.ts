@@ -7,6 +7,8 @@
 import { asVaultError, encodeUtf8, VaultError } from "../base/mod.ts";
 
 const RETRY_MS = 25;
+/** Where the platform can only wait for a lock, one that is free takes a moment to be had. */
+const FREE_LOCK_MS_MAX = 250;
 const OWNER_BYTES_MAX = 32;
 
 /** A lock that is held. */
@@ -81,8 +83,10 @@ async function acquireByWaiting(
   file: Deno.FsFile,
   { waitMs, signal }: { waitMs: number; signal?: AbortSignal },
 ): Promise<boolean> {
+  signal?.throwIfAborted();
   let timer: ReturnType<typeof setTimeout> | undefined;
   let onAbort = () => {};
+  const endMs = Math.max(waitMs, FREE_LOCK_MS_MAX);
   const locked = file.lock(true).then(() => true, (error) => {
     throw error;
   });
@@ -90,7 +94,7 @@ async function acquireByWaiting(
   try {
     return await Promise.race([
       locked,
-      new Promise<boolean>((resolve) => timer = setTimeout(() => resolve(false), waitMs)),
+      new Promise<boolean>((resolve) => timer = setTimeout(() => resolve(false), endMs)),
       new Promise<never>((_, reject) => {
         onAbort = () => reject(signal?.reason);
         signal?.addEventListener("abort", onAbort);
