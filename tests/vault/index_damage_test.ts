@@ -26,7 +26,7 @@ const FLIPS = Number(Deno.env.get("GOVAULT_FLIPS") ?? 200);
 const FIRST_FLIP = Number(Deno.env.get("GOVAULT_FIRST_FLIP") ?? 0);
 
 /** Questions put to a vault that was damaged. */
-const QUESTIONS = 4;
+const QUESTIONS = 3;
 
 /** A vault of 12 keys in some 40 versions, with deletes, restores, tags and a prune behind it. */
 async function filled(): Promise<TempFolder> {
@@ -178,8 +178,7 @@ function rowDamages(path: string): string[] {
         OTHER_VALUE.replaceAll("COLUMN", column)
       } ${middle}`
     );
-    const removals = [`DELETE FROM ${table} ${middle}`, `DELETE FROM ${table} ${last}`];
-    return [...changes, ...removals, `DELETE FROM ${table}`];
+    return [...changes, `DELETE FROM ${table} ${last}`, `DELETE FROM ${table}`];
   });
   database.close();
   return statements;
