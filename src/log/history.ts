@@ -83,7 +83,7 @@ export function latestAt<V extends VersionNode>(versions: Iterable<V>, timeMs: n
  * Of more than `VERSION_PARENTS_MAX` heads the oldest wait for the version after that.
  */
 export function nextVersion(
-  history: KeyHistory<VersionNode>,
+  history: { readonly heads: readonly Pick<VersionNode, "id" | "depth">[] },
 ): { parents: RecordId[]; depth: number } {
   const [base, ...others] = history.heads.slice(0, VERSION_PARENTS_MAX);
   if (base === undefined) return { parents: [], depth: 1 };

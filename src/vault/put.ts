@@ -6,6 +6,7 @@
 
 import {
   compareBytes,
+  equalBytes,
   isVaultError,
   quoteKey,
   type RecordId,
@@ -18,6 +19,7 @@ import {
   type InventoryEntry,
   makeInventory,
   type ManifestPlace,
+  nextVersion,
   NO_ENTRIES,
   type PackedEntries,
   packEntries,
@@ -30,13 +32,21 @@ import type { VaultContext } from "./context.ts";
 import { type LoadedManifest, loadManifest, needsOf, storeManifest } from "./manifests.ts";
 import type { IndexedVersion } from "./record_index.ts";
 import type { FileMeta, PutOptions, PutResult, VersionInfo, VersionSelector } from "./types.ts";
-import { describeId, latestVersion, type NamedKey, nameKey, selectContent } from "./versions.ts";
+import {
+  describeId,
+  latestVersion,
+  type NamedKey,
+  nameKey,
+  readBody,
+  selectContent,
+} from "./versions.ts";
 
 /** What a new version of a key follows. */
 interface Before {
   latest: IndexedVersion | null;
-  /** The heads, the latest first. */
+  /** The heads that the new version replaces, the latest first, and how deep it comes to lie. */
   parents: RecordId[];
+  depth: number;
   /** The latest version's body; null if there is none, it is a delete, or its record is damaged. */
   body: ContentBody | null;
   /** Its manifest; null where it can't be had. What is new is then stated in full. */
@@ -52,12 +62,14 @@ async function lookBefore(context: VaultContext, key: NamedKey): Promise<Before>
   const found = context.database.guard(() => {
     const heads = latestVersion(context, key);
     if (heads === null) return null;
-    return { ...heads, body: damagedAsNull(() => context.segments.versionBody(heads.latest)) };
+    const { latest } = heads;
+    const others = heads.heads.filter((id) => !equalBytes(id, latest.id))
+      .map((id) => context.index.knownVersion(id));
+    return { heads: [latest, ...others], latest, body: readBody(context, latest) };
   });
-  if (found === null) return { latest: null, parents: [], body: null, manifest: null };
-  const { latest, heads } = found;
-  const others = heads.filter((id) => toHex(id) !== toHex(latest.id));
-  const parents = [latest.id, ...others.sort((a, b) => toHex(a) < toHex(b) ? -1 : 1)];
+  const next = nextVersion({ heads: found?.heads ?? [] });
+  if (found === null) return { ...next, latest: null, body: null, manifest: null };
+  const { latest } = found;
   const body = found.body === null || found.body.kind === "delete" ? null : found.body;
   let manifest: LoadedManifest | null = null;
   if (body !== null) {
@@ -67,16 +79,7 @@ async function lookBefore(context: VaultContext, key: NamedKey): Promise<Before>
       if (!isVaultError(error, "damaged")) throw error;
     }
   }
-  return { latest, parents, body, manifest };
-}
-
-function damagedAsNull(read: () => VersionBody): VersionBody | null {
-  try {
-    return read();
-  } catch (error) {
-    if (isVaultError(error, "damaged")) return null;
-    throw error;
-  }
+  return { ...next, latest, body, manifest };
 }
 
 /** Entries of `all` that are not in `some`. */
@@ -105,8 +108,7 @@ async function commitVersion(
   for (const { address, bytes } of objects) {
     await context.store.put({ kind: "public", address, pieces: [bytes] });
   }
-  const { parents, latest } = before;
-  const depth = latest === null ? 1 : latest.depth + 1;
+  const { parents, depth } = before;
   const { id } = await context.committer.commit({
     record: (clock) => ({ kind, clock, keyTag: key.tag, depth, parents, inventory }),
     body,
@@ -173,7 +175,7 @@ async function putInTurn(
   };
   const needs = needsOf({ references, objects: manifest.objects });
   const id = await commitVersion(context, key, { kind: "put", before, needs, body });
-  const version = (before.latest?.depth ?? 0) + 1;
+  const version = before.depth;
   return { ...result, version, id, newChunks, addedBytes, unchanged: false };
 }
 

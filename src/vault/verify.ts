@@ -4,7 +4,7 @@
  * @module
  */
 
-import { isVaultError, quoteKey, shortHex, toHex, VaultError } from "../base/mod.ts";
+import { isVaultError, quoteKey, type Random, shortHex, toHex, VaultError } from "../base/mod.ts";
 import { decompress } from "../content/mod.ts";
 import { decodeSegment, foldHistory } from "../log/mod.ts";
 import {
@@ -64,7 +64,7 @@ export async function verify(context: VaultContext, options: VerifyOptions): Pro
     for (const frame of frames) {
       options.signal?.throwIfAborted();
       doneBytes += frame.length;
-      if (sample < 1 && !isSampled(frame, sample, context)) continue;
+      if (sample < 1 && !isSampled(sample, context.random)) continue;
       checked++;
       const users = reachable.users.get(toHex(frame.address));
       const state = await checkFrame(context, frame, users !== undefined);
@@ -92,8 +92,8 @@ export async function verify(context: VaultContext, options: VerifyOptions): Pro
   };
 }
 
-function isSampled(_frame: FrameRow, sample: number, context: VaultContext): boolean {
-  const [a, b] = context.random.bytes(2);
+function isSampled(sample: number, random: Random): boolean {
+  const [a, b] = random.bytes(2);
   return (a! * 256 + b!) / 65536 < sample;
 }
 

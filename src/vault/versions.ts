@@ -189,7 +189,7 @@ function nodeOf(context: VaultContext, version: IndexedVersion, body: VersionBod
 }
 
 /** The body of a version, or null if its record is damaged. */
-function readBody(context: VaultContext, version: IndexedVersion): VersionBody | null {
+export function readBody(context: VaultContext, version: IndexedVersion): VersionBody | null {
   try {
     return context.segments.versionBody(version);
   } catch (error) {
