@@ -25,3 +25,34 @@ export const systemClock: Clock = { now: () => Date.now() };
 export const systemRandom: Random = {
   bytes: (length) => crypto.getRandomValues(new Uint8Array(length)),
 };
+
+/** Waiting, as an argument. */
+export interface Timers {
+  /** Runs something once, after so many milliseconds; what it returns calls that off. Does not keep a process alive. */
+  after(ms: number, run: () => void): () => void;
+}
+
+/** The machine's timers. */
+export const systemTimers: Timers = {
+  after: (ms, run) => {
+    const timer = setTimeout(run, ms);
+    Deno.unrefTimer(timer);
+    return () => clearTimeout(timer);
+  },
+};
+
+/** Waits. @throws the signal's reason once it fires */
+export function sleep(timers: Timers, ms: number, signal?: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    if (signal?.aborted) return reject(signal.reason);
+    const stop = timers.after(ms, () => {
+      signal?.removeEventListener("abort", onAbort);
+      resolve();
+    });
+    const onAbort = () => {
+      stop();
+      reject(signal!.reason);
+    };
+    signal?.addEventListener("abort", onAbort, { once: true });
+  });
+}

@@ -1,0 +1,57 @@
+/**
+ * A channel: many requests at once over one connection, control before bulk, everything bounded.
+ *
+ * @module
+ */
+
+import type { ErrorCode } from "../base/mod.ts";
+import type { EventName, Events, RequestName, Requests } from "./messages.ts";
+
+/** Answers what the other end asks. A thrown VaultError travels as a refusal with its code and message. */
+export interface ChannelHandler {
+  request<N extends RequestName>(
+    name: N,
+    ask: Requests[N]["ask"],
+    options: { signal: AbortSignal },
+  ): Promise<Requests[N]["reply"]>;
+  event<N extends EventName>(name: N, event: Events[N]): void;
+}
+
+/** Why a channel ended. */
+export interface ChannelEnd {
+  /** `closed`: by either end, in good order; `broken`: the connection; `violation`: the other end broke the protocol. */
+  readonly kind: "closed" | "broken" | "violation";
+  readonly reason: string;
+}
+
+/** One end of a channel. */
+export interface Channel {
+  /**
+   * Asks and waits for the answer. At most `CHANNEL_REQUESTS_MAX` are under way; others wait for their turn.
+   *
+   * @throws VaultError: the other end's refusal; `failed` when the channel ended or time was over; `interrupted`
+   */
+  request<N extends RequestName>(
+    name: N,
+    ask: Requests[N]["ask"],
+    options?: { timeoutMs?: number; signal?: AbortSignal },
+  ): Promise<Requests[N]["reply"]>;
+  /** Says something; dropped silently if the channel has ended. */
+  notify<N extends EventName>(name: N, event: Events[N]): void;
+  /** Ends the channel: refuses new work, gives what is under way `drainMs` to finish, closes the connection. */
+  close(reason: string, options?: { drainMs?: number }): Promise<void>;
+  /** Resolves when it has ended. Never rejects. */
+  readonly ended: Promise<ChannelEnd>;
+  /** Requests of ours under way. */
+  readonly pending: number;
+  readonly bytesIn: number;
+  readonly bytesOut: number;
+  /** Milliseconds since the last byte came in. */
+  idleMs(): number;
+}
+
+/** A refusal as it travels. */
+export interface Refusal {
+  readonly code: ErrorCode;
+  readonly message: string;
+}

@@ -1,0 +1,9 @@
+/**
+ * Bytes between nodes: transports, channels, messages.
+ *
+ * @module
+ */
+
+export * from "./channel_types.ts";
+export * from "./messages.ts";
+export * from "./transport.ts";

@@ -1,0 +1,97 @@
+/**
+ * What the peer layer needs of the node it runs in. The store and the index of records behind these shapes belong to
+ * the vault's side; a peer sees only addresses, lengths and public records through them.
+ *
+ * @module
+ */
+
+import type { Address, Bytes, NodeId, RecordId } from "../base/mod.ts";
+import type { PackedEntries, RecordPublic } from "../log/mod.ts";
+import type { LogHead } from "../net/mod.ts";
+import type { ObjectKind } from "../store/mod.ts";
+
+/** The node's own objects. */
+export interface ObjectStore {
+  has(address: Address): Promise<boolean>;
+  /** Unchecked bytes, `null` if not there. */
+  get(address: Address): Promise<Bytes | null>;
+  /** What an object is and how long, `null` if not there. */
+  stat(address: Address): { kind: ObjectKind; length: number } | null;
+  /** The bytes must have been checked against the address. Durable after {@link ObjectStore.flush}. */
+  put(
+    object: { kind: ObjectKind; address: Address; pieces: readonly Uint8Array[] },
+  ): Promise<boolean>;
+  flush(): Promise<void>;
+  /** Whether an object is there and survives a power cut now. */
+  isDurable(address: Address): boolean;
+}
+
+/** A segment that the ledger knows. */
+export interface LedgerSegment {
+  readonly address: Address;
+  readonly first: bigint;
+  readonly count: number;
+}
+
+/** A segment that was just entered, by a put here or from a peer. */
+export interface EnteredSegment {
+  readonly address: Address;
+  readonly node: NodeId;
+  readonly vault: Bytes;
+  readonly first: bigint;
+  readonly records: readonly RecordPublic[];
+}
+
+/** All logs of all nodes and vaults, as far as this node knows them, and what their versions need. */
+export interface Ledger {
+  /** Heads of all logs, ascending by node. */
+  heads(): LogHead[];
+  head(node: NodeId): LogHead | null;
+  /** SHA-256 over {@link Ledger.heads}, kept up to date. */
+  headsDigest(): Bytes;
+  /** Id of a record, on the branch that ends in the head; `null` if it is not known. */
+  idAt(node: NodeId, sequence: bigint): RecordId | null;
+  /** Segments of a log with a record above `after`, by their first record. */
+  segmentsAfter(node: NodeId, after: bigint, countMax: number): LedgerSegment[];
+  /** Addresses of all segments of a log, ascending. */
+  segmentAddresses(node: NodeId): Address[];
+  /**
+   * Enters segments whose signatures, membership and order have been checked, and whose public objects are all stored.
+   * Durable and entered when it returns.
+   */
+  enter(segments: readonly { address: Address; bytes: Bytes }[]): Promise<void>;
+  /** Logs of which two records with one number are known. */
+  forks(): readonly { readonly node: NodeId; readonly sequence: bigint }[];
+  /**
+   * Everything that live versions of all vaults need, as lists in no order; some objects stand in several. The lists of
+   * one call are those of one moment. `isPublic` objects are held by every node, the others by those that placement names.
+   *
+   * @throws VaultError `damaged` while a record or a list that the answer rests on is missing
+   */
+  live(): Iterable<{ readonly entries: PackedEntries; readonly isPublic: boolean }>;
+  /** Called after a segment was entered, whoever wrote it; returns how to stop that. */
+  onEntered(listener: (segment: EnteredSegment) => void): () => void;
+}
+
+/** What only the vault's side can do safely. */
+export interface Upkeep {
+  /** Collects what no version of any vault needs any more, but for what `isPinned` names. */
+  collect(options: { isPinned: (address: Address) => boolean; signal: AbortSignal }): Promise<
+    { freedBytes: number }
+  >;
+  /** Forgets objects that others hold, while nobody writes. `stillSurplus` is asked again, once alone. */
+  dropSurplus(
+    addresses: readonly Address[],
+    stillSurplus: (address: Address) => boolean,
+  ): Promise<number>;
+  /**
+   * Reads stored objects from `cursor` on and checks their bytes, about `bytesMax` of them; damaged ones are forgotten, so
+   * that they can be fetched again. `next` is `null` at the end.
+   */
+  scrub(
+    cursor: string | null,
+    bytesMax: number,
+  ): Promise<{ next: string | null; checkedBytes: number; damaged: Address[] }>;
+  /** Bytes of all packs. */
+  storedBytes(): number;
+}
