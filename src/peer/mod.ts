@@ -4,4 +4,5 @@
  * @module
  */
 
+export * from "./mesh.ts";
 export * from "./ports.ts";
