@@ -1,0 +1,253 @@
+/**
+ * Nodes as real processes on loopback, each with a home of its own: for tests, the demo and benchmarks that start,
+ * stop and kill them.
+ *
+ * With GOVAULT_BIN set that program is run, otherwise main.ts with the Deno that runs this.
+ */
+
+import { fromFileUrl, join } from "@std/path";
+
+const MAIN = fromFileUrl(new URL("../../main.ts", import.meta.url));
+/** How long a node may take to begin listening, and to stop. */
+const START_MS_MAX = 30_000;
+const STOP_MS_MAX = 20_000;
+
+/** What a process left behind. */
+export interface Outcome {
+  code: number;
+  out: string;
+  err: string;
+}
+
+function program(): { file: string; args: string[] } {
+  const compiled = Deno.env.get("GOVAULT_BIN");
+  if (compiled !== undefined) return { file: compiled, args: [] };
+  const flags = ["--quiet", "--no-check", "--allow-all"];
+  return {
+    file: Deno.execPath(),
+    args: ["run", ...flags, "--v8-flags=--max-semi-space-size=4", MAIN],
+  };
+}
+
+/** Some nodes that end with the test. */
+export class Cluster implements AsyncDisposable {
+  readonly root: string;
+  readonly nodes: ClusterNode[] = [];
+
+  private constructor(root: string) {
+    this.root = root;
+  }
+
+  static async make(parent?: string): Promise<Cluster> {
+    const dir = parent === undefined ? {} : { dir: parent };
+    return new Cluster(
+      await Deno.realPath(await Deno.makeTempDir({ prefix: "govault-net-", ...dir })),
+    );
+  }
+
+  /**
+   * Starts one more node. The first makes the vault and the network; the others join it, with the vault's key if they are
+   * owners.
+   *
+   * @param flags further flags of `serve`, kept for restarts
+   */
+  async add(
+    name: string,
+    { owner = false, flags = [] }: { owner?: boolean; flags?: string[] } = {},
+  ): Promise<ClusterNode> {
+    const node = new ClusterNode(name, join(this.root, name), flags);
+    const inviter = this.nodes.find((other) => other.isUp && other.isOwner);
+    if (inviter === undefined) {
+      node.isOwner = true;
+      await node.start();
+    } else {
+      node.isOwner = owner;
+      const token = (await inviter.ok("invite", ...(owner ? ["--owner"] : []))).out.trim();
+      await node.start("--join", token);
+    }
+    this.nodes.push(node);
+    return node;
+  }
+
+  /** Nodes that are running. */
+  get up(): ClusterNode[] {
+    return this.nodes.filter((node) => node.isUp);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all(this.nodes.map((node) => node.kill()));
+    await Deno.remove(this.root, { recursive: true });
+  }
+}
+
+/** One node: a home, and a process while it serves. */
+export class ClusterNode {
+  isOwner = false;
+  /** What the process said on standard error since it was started last. */
+  said = "";
+  port = 0;
+  readonly name: string;
+  readonly home: string;
+  readonly #flags: string[];
+  #child: Deno.ChildProcess | null = null;
+  #reading: Promise<void> = Promise.resolve();
+
+  constructor(name: string, home: string, flags: string[]) {
+    this.name = name;
+    this.home = home;
+    this.#flags = flags;
+  }
+
+  get isUp(): boolean {
+    return this.#child !== null;
+  }
+
+  /** Process id of the running node. */
+  get pid(): number {
+    return this.#child!.pid;
+  }
+
+  /** Starts serving, on the port it had before; returns once it accepts. */
+  async start(...flags: string[]): Promise<void> {
+    const { file, args } = program();
+    const serve = ["serve", "--host", "127.0.0.1", "--port", String(this.port)];
+    const child = new Deno.Command(file, {
+      args: [...args, ...serve, ...this.#flags, ...flags],
+      env: { GOVAULT_HOME: this.home, NO_COLOR: "1" },
+      stdin: "null",
+      stdout: "null",
+      stderr: "piped",
+    }).spawn();
+    this.said = "";
+    const listening = Promise.withResolvers<number>();
+    this.#reading = this.#read(child, listening);
+    const timer = setTimeout(
+      () => listening.reject(new Error(`${this.name} does not listen: ${this.said}`)),
+      START_MS_MAX,
+    );
+    try {
+      this.port = await listening.promise;
+      this.#child = child;
+    } catch (error) {
+      child.kill("SIGKILL");
+      await child.status;
+      throw error;
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  async #read(
+    child: Deno.ChildProcess,
+    listening: PromiseWithResolvers<number>,
+  ): Promise<void> {
+    for await (const text of child.stderr.pipeThrough(new TextDecoderStream())) {
+      this.said += text;
+      const port = /listening on \S+:(\d+)/.exec(this.said)?.[1];
+      if (port !== undefined) listening.resolve(Number(port));
+    }
+    listening.reject(new Error(`${this.name} ended: ${this.said}`));
+  }
+
+  /** Stops it in good order; its exit code. */
+  async stop(): Promise<number> {
+    const child = this.#child;
+    if (child === null) return 0;
+    child.kill("SIGTERM");
+    const timer = setTimeout(() => child.kill("SIGKILL"), STOP_MS_MAX);
+    const { code } = await child.status;
+    clearTimeout(timer);
+    this.#child = null;
+    await this.#reading;
+    return code;
+  }
+
+  /** Ends it with kill -9. */
+  async kill(): Promise<void> {
+    const child = this.#child;
+    if (child === null) return;
+    this.#child = null;
+    try {
+      child.kill("SIGKILL");
+    } catch {
+      // it is gone already
+    }
+    await child.status;
+    await this.#reading.catch(() => {});
+  }
+
+  /** Stops the process's time, or lets it go on. */
+  signal(name: "SIGSTOP" | "SIGCONT"): void {
+    this.#child?.kill(name);
+  }
+
+  /** Runs a command on this node's home. */
+  async run(...words: string[]): Promise<Outcome> {
+    const { file, args } = program();
+    const { code, stdout, stderr } = await new Deno.Command(file, {
+      args: [...args, ...words],
+      env: { GOVAULT_HOME: this.home, NO_COLOR: "1" },
+      stdin: "null",
+    }).output();
+    const decoder = new TextDecoder();
+    return { code, out: decoder.decode(stdout), err: decoder.decode(stderr) };
+  }
+
+  /** Runs what must succeed. */
+  async ok(...words: string[]): Promise<Outcome> {
+    const outcome = await this.run(...words);
+    if (outcome.code === 0) return outcome;
+    const { code, err, out } = outcome;
+    throw new Error(`${this.name}: govault ${words.join(" ")} exited with ${code}: ${err}${out}`);
+  }
+
+  /** The document that a command that must succeed prints under `--json`. */
+  async json<T>(...words: string[]): Promise<T> {
+    return JSON.parse((await this.ok(...words, "--json")).out) as T;
+  }
+
+  /** What `status --json` says. */
+  status(): Promise<Status> {
+    return this.json<Status>("status");
+  }
+}
+
+/** The fields of `status --json` that tests look at. */
+export interface Status {
+  node: string;
+  vault: string;
+  network: string;
+  address: string | null;
+  peers: { node: string; address: string; state: string; lastSeen: string | null }[];
+  keys: number;
+  versions: number;
+  chunks: number;
+  storedBytes: number;
+  underReplicated: number;
+}
+
+/**
+ * Asks again and again until the answer is what is waited for. A wait for other processes has no event to wait on; it
+ * ends at the deadline, as a failure that says what was asked last.
+ */
+export async function until<T>(
+  what: string,
+  ask: () => Promise<T>,
+  isDone: (answer: T) => boolean,
+  { timeoutMs = 60_000 } = {},
+): Promise<T> {
+  const deadline = performance.now() + timeoutMs;
+  let last: unknown;
+  while (performance.now() < deadline) {
+    try {
+      const answer = await ask();
+      if (isDone(answer)) return answer;
+      last = answer;
+    } catch (error) {
+      last = error;
+    }
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+  const state = last instanceof Error ? last.message : JSON.stringify(last);
+  throw new Error(`${what}: not within ${timeoutMs} ms; at last: ${state}`);
+}
