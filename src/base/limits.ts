@@ -58,3 +58,160 @@ export const CHUNKS_IN_FLIGHT = 8;
 export const READ_AHEAD_CHUNKS = 8;
 /** Bytes asked of a file at a time. */
 export const READ_BYTES = 4 * 1024 * 1024;
+
+/** Most payload bytes of one frame on the wire; a larger message goes as several, so that others get in between. */
+export const WIRE_FRAME_BYTES_MAX = 256 * 1024;
+/** Most bytes of one message on the wire: one stored object and what goes with it. */
+export const MESSAGE_BYTES_MAX = FRAME_BYTES_MAX + 64 * 1024;
+/** Most heads of logs in one message. */
+export const HEADS_MAX = 4096;
+/** Most members that a node says it has heard of. */
+export const HEARD_MAX = 1024;
+/** Most bytes of one statement of a network. */
+export const STATEMENT_BYTES_MAX = 4096;
+/** Most statements, and ids of statements, in one message; together they fit `MESSAGE_BYTES_MAX`. */
+export const STATEMENTS_MAX = 4096;
+/** Most segments in one message; together they fit `MESSAGE_BYTES_MAX`. */
+export const SEGMENTS_MAX = 4096;
+/** Most addresses of segments in one answer. */
+export const SEGMENT_LIST_MAX = 32_768;
+/** Most objects that one message asks after. */
+export const HAVE_ADDRESSES_MAX = 4096;
+/** Most objects that one message asks to be held. */
+export const KEEP_NEEDS_MAX = 4096;
+/** Most bytes of a letter between people or scripts, with its signature. */
+export const LETTER_BYTES_MAX = 64 * 1024;
+/** Most bytes of UTF-8 of a refusal or a farewell; longer ones are cut. */
+export const REASON_BYTES_MAX = 1024;
+
+/** Most requests that one end of a channel has under way. */
+export const CHANNEL_REQUESTS_MAX = 64;
+/** Most of them that may be slow or large; the others are for what keeps the network together. */
+export const CHANNEL_BULK_REQUESTS_MAX = 48;
+/** Most bytes that the requests of one end which are under way have together. */
+export const CHANNEL_ASK_BYTES_MAX = 16 * 1024 * 1024;
+/** Answers in the making or waiting to be sent take up to this many bytes; further requests wait. */
+export const CHANNEL_REPLY_BYTES_MAX = 32 * 1024 * 1024;
+/** What control messages may take beyond {@link CHANNEL_REPLY_BYTES_MAX}, in bytes. */
+export const CHANNEL_CONTROL_REPLY_BYTES_MAX = 8 * 1024 * 1024;
+/** Most large messages of one direction that take turns, frame by frame. */
+export const CHANNEL_INTERLEAVED_MAX = 8;
+/** Events that wait to be sent take up to this many bytes; further ones are dropped. */
+export const CHANNEL_EVENT_BYTES_MAX = 8 * 1024 * 1024;
+/** How long an answer is waited for. */
+export const REQUEST_TIMEOUT_MS = 30_000;
+/** How long the answer to `keep` is waited for, as objects travel meanwhile. */
+export const KEEP_TIMEOUT_MS = 10 * 60_000;
+/** How long the last words of a channel may take. */
+export const CHANNEL_FAREWELL_MS = 1000;
+
+/** Most members of a network, evicted ones left out. */
+export const MEMBERS_MAX = 1024;
+/** Most evictions that a network remembers. */
+export const EVICTIONS_MAX = 2048;
+/** Most bytes of all statements of a network. */
+export const ROSTER_BYTES_MAX = 4 * 1024 * 1024;
+/** Most bytes of statements in one message; who lacks more asks again. */
+export const ROSTER_REPLY_BYTES_MAX = 256 * 1024;
+/** Most members that one ticket admits. */
+export const TICKET_MEMBERS_MAX = 16;
+/** How long a ticket admits. */
+export const TICKET_LIFE_MS = 7 * 24 * 60 * 60 * 1000;
+/** Most addresses that a member says it is reached at. */
+export const MEMBER_ADDRESSES_MAX = 8;
+/** Most bytes of an address, and of a member's name. */
+export const MEMBER_TEXT_BYTES_MAX = 255;
+/** Most bytes of a node's certificate. */
+export const CERTIFICATE_BYTES_MAX = 2048;
+/** Most members that an eviction names as staying, though they came with the same ticket. */
+export const EVICTION_SPARED_MAX = 100;
+/** Most copies of an object that a network can be asked to keep. */
+export const REPLICAS_MAX = 255;
+/** Most capacity that a member can claim, GiB. */
+export const WEIGHT_GIB_MAX = 1 << 24;
+/** Most secrets that a node remembers of a network: it is evicted from that many times before the oldest are useless. */
+export const NETWORK_SECRETS_MAX = 64;
+/** Most characters of a token that is looked at. */
+export const TOKEN_CHARS_MAX = 16 * 1024;
+/** Most bytes of a home's network file. */
+export const NETWORK_FILE_BYTES_MAX = 8 * 1024 * 1024;
+
+/** Parts that the addresses are divided into; each is placed as a whole. By the first 12 bits of an address. */
+export const PARTITIONS = 4096;
+/** A record's clock may be this far ahead of ours before it is refused. */
+export const CLOCK_AHEAD_MS_MAX = 10 * 60_000;
+/** An answer gives segments up to this many bytes, but always one. */
+export const SEGMENTS_REPLY_BYTES = 1024 * 1024;
+/** Logs that are pulled at the same time. */
+export const LOG_PULLS_MAX = 4;
+/** How often the heads of peers are held against ours. */
+export const HEADS_CHECK_MS = 2000;
+/** A segment list that brought nothing is not asked for again until then, unless a log grew. */
+export const SEGMENT_LIST_AGAIN_MS = 60_000;
+/** News of logs that came from others wait this long, as those others tell them too. */
+export const ANNOUNCE_DELAY_MS = 100;
+
+/** How long an object is looked for before it counts as out of reach. */
+export const FETCH_MS_MAX = 30_000;
+/** Another holder is asked too after this long at the earliest. */
+export const HEDGE_MS_MIN = 50;
+/** Holders that are asked for one object at the same time. */
+export const HEDGE_PEERS_MAX = 3;
+/** How long a fetch waits for a holder whose session is just not up. */
+export const FETCH_UP_WAIT_MS = 3000;
+/** Whoever sent wrong bytes is asked last this long. */
+export const LIAR_MS = 10 * 60_000;
+
+/** Bytes on their way to one peer ahead of being asked for. */
+export const PUSH_BYTES_IN_FLIGHT = 8 * 1024 * 1024;
+/** Objects that wait to be pushed to one peer: their bytes, of which none are in memory; what is over is left to `keep`. */
+export const PUSH_QUEUE_BYTES = 64 * 1024 * 1024;
+/** Objects that wait to be pushed to one peer. */
+export const PUSH_QUEUE_OBJECTS = 4096;
+/** Bytes on their way to us for one `keep`. */
+export const KEEP_BYTES_IN_FLIGHT = 8 * 1024 * 1024;
+/** Objects on their way to us for one `keep`. */
+export const KEEP_OBJECTS_IN_FLIGHT = 16;
+/** Requests `keep` of one peer that are worked on at the same time; more are refused. */
+export const KEEPS_PER_PEER_MAX = 4;
+/** What one `keep` asks for at most when we are the ones who ask, so that it ends in foreseeable time. */
+export const KEEP_BATCH_BYTES = 64 * 1024 * 1024;
+/** How long a `keep` waits for the log that it names. */
+export const KEEP_LOG_WAIT_MS = 30_000;
+/** How long a put that wants more copies waits for members whose session is just not up. */
+export const REPLICATE_UP_WAIT_MS = 10_000;
+/** What was kept or pushed is neither collected nor dropped as surplus for this long. */
+export const PIN_MS = 60 * 60_000;
+/** Objects that are pinned at most; the oldest pins go first. */
+export const PINS_MAX = 65_536;
+
+/** Work that could take long lets others in after this much time. */
+export const SLICE_MS = 10;
+/** Steps after which it lets others in even if the clock stands still. */
+export const SLICE_STEPS = 4096;
+/** Missing objects that are remembered; the rest is found when these are there. */
+export const MISSING_MAX = 65_536;
+/** Missing objects that travel at the same time, for each peer that is up. */
+export const REPAIR_OBJECTS_PER_PEER = 8;
+/** Missing objects that travel at the same time take up to this many bytes. */
+export const REPAIR_BYTES_IN_FLIGHT = 32 * 1024 * 1024;
+/** Repaired objects are made durable after this many bytes. */
+export const REPAIR_FLUSH_BYTES = 32 * 1024 * 1024;
+/** What a new record needs is repaired after this long: its writer is about to send it. */
+export const REPAIR_GRACE_MS = 1500;
+/** What nobody could give is asked for again after this long. */
+export const REPAIR_AGAIN_MS = 15_000;
+/** All that we should hold is gone through this often. */
+export const LIVE_SCAN_MS = 60 * 60_000;
+/** A change of the view is this old before surplus goes. */
+export const SURPLUS_DELAY_MS = 60_000;
+/** Objects that others confirm before they are dropped, at a time. */
+export const SURPLUS_BATCH = 1024;
+/** Stored bytes that are checked in a second, in the background. */
+export const SCRUB_BYTES_PER_SECOND = 20 * 1024 * 1024;
+/** A pass over all that is stored takes this long at least. */
+export const SCRUB_PASS_MS_MIN = 60 * 60_000;
+/** Garbage is collected this often, prunes aside. */
+export const COLLECT_MS = 60 * 60_000;
+/** A collection waits this long for the others to know the same records. */
+export const COLLECT_WAIT_MS = 10 * 60_000;

@@ -4,5 +4,7 @@
  * @module
  */
 
+export * from "./address_map.ts";
 export * from "./mesh.ts";
+export * from "./placement.ts";
 export * from "./ports.ts";
