@@ -8,9 +8,13 @@
 import type { Address, Bytes } from "../base/mod.ts";
 
 /** What kind of object a frame holds. The numbers are part of the pack format. */
-export const OBJECT_KINDS = { sealed: 1, public: 2, segment: 3 } as const;
+export const OBJECT_KINDS = { sealed: 1, public: 2, segment: 3, held: 4 } as const;
 
-/** Kind of a stored object: ciphertext, bytes any peer may read, or a segment of a log. */
+/**
+ * Kind of a stored object: ciphertext that was sealed here, bytes any peer may read, a segment of a log, or ciphertext that
+ * came from a peer. What is held is found by its address alone: whoever sent it may have written anything where an object
+ * of ours has its label.
+ */
 export type ObjectKind = keyof typeof OBJECT_KINDS;
 
 /** An object on its way into a store. */

@@ -172,6 +172,18 @@ export class FrameIndex {
     ) === 1;
   }
 
+  /** Gives the frame of this address a label. */
+  setLabel(address: Address, label: Bytes): void {
+    const frame = this.find(address);
+    if (frame === null) return;
+    this.#database.run(
+      "UPDATE frames SET label = ?, crc = ? WHERE row = ?",
+      label,
+      frameChecksum({ ...frame, label }),
+      frame.row,
+    );
+  }
+
   /** Removes the row of this address if it names this very place, whatever its number is; says whether it did. */
   remove({ address, pack, offset }: FramePlace): boolean {
     return this.#database.run(

@@ -167,7 +167,22 @@ export class PackStore implements ChunkStore {
 
   // deno-lint-ignore require-await -- asynchronous, so that an error is a rejection
   async has(address: Address): Promise<boolean> {
+    return this.hasSync(address);
+  }
+
+  /** Like `has`, at once. */
+  hasSync(address: Address): boolean {
     return this.#lookUp(address) !== null;
+  }
+
+  /** What an object is and where it lies; null if it is not there. */
+  stat(address: Address): FramePlace | null {
+    return this.#lookUp(address);
+  }
+
+  /** Whether an object is there and a power cut would not take it. */
+  isDurable(address: Address): boolean {
+    return this.#pending.find(address) === null && this.#lookUp(address) !== null;
   }
 
   // deno-lint-ignore require-await -- as above
@@ -229,9 +244,20 @@ export class PackStore implements ChunkStore {
   // Writing
 
   async put(object: NewObject): Promise<boolean> {
+    const isNew = this.putSync(object);
+    await this.room();
+    return isNew;
+  }
+
+  /** As `put`, at once. Who puts many waits for {@link PackStore.room} now and then. */
+  putSync(object: NewObject): boolean {
     this.#appender.check();
-    if (this.#lookUp(object.address) !== null) return false;
     const { kind, pieces } = object;
+    const known = this.#lookUp(object.address);
+    if (known !== null) {
+      if (kind === "sealed" && known.kind === "held") this.#vouch(known, pieces);
+      return false;
+    }
     const address = object.address.slice(); // the caller's may change before the flush
     const place = this.#appender.append({ kind, address, pieces });
     const label = kind === "sealed" ? this.#options.labelOf(beginning(pieces, PREFIX_BYTES)) : null;
@@ -240,10 +266,25 @@ export class PackStore implements ChunkStore {
     if (this.#pending.bytes >= FLUSH_BYTES_MIN || this.#pending.size >= PENDING_FRAMES_MAX) {
       this.#flushInBackground();
     }
+    return true;
+  }
+
+  /** Returns when no more waits for a flush than may. */
+  async room(): Promise<void> {
     if (this.#background !== null && this.#pending.bytes >= UNFLUSHED_BYTES_MAX) {
       await this.#background;
     }
-    return true;
+  }
+
+  /** Whoever seals the very bytes that a peer sent proves their label: by it they are found from now on. */
+  #vouch(held: FramePlace, pieces: readonly Uint8Array[]): void {
+    const label = held.label === null
+      ? this.#options.labelOf(beginning(pieces, PREFIX_BYTES))
+      : null;
+    if (label === null) return;
+    const pending = this.#pending.find(held.address);
+    if (pending !== null) this.#pending.setLabel(pending, label);
+    else this.guard(() => this.index.setLabel(held.address, label));
   }
 
   /** Lets the disk work while more is being prepared. A failure shows at the next call. */

@@ -34,6 +34,12 @@ export class PendingFrames {
     this.#bytes += frame.length;
   }
 
+  /** Gives a waiting frame a label. */
+  setLabel(frame: PendingFrame, label: Bytes): void {
+    frame.label = label;
+    this.#byLabel.set(toHex(label), frame);
+  }
+
   find(address: Address): PendingFrame | null {
     return this.#byAddress.get(toHex(address)) ?? null;
   }
