@@ -108,7 +108,7 @@ export const CHANNEL_FAREWELL_MS = 1000;
 /** Most members of a network, evicted ones left out. */
 export const MEMBERS_MAX = 1024;
 /** Most evictions that a network remembers. */
-export const EVICTIONS_MAX = 2048;
+export const EVICTIONS_MAX = 1024;
 /** Most bytes of all statements of a network. */
 export const ROSTER_BYTES_MAX = 4 * 1024 * 1024;
 /** Most bytes of statements in one message; who lacks more asks again. */
@@ -125,6 +125,8 @@ export const MEMBER_TEXT_BYTES_MAX = 255;
 export const CERTIFICATE_BYTES_MAX = 2048;
 /** Most members that an eviction names as staying, though they came with the same ticket. */
 export const EVICTION_SPARED_MAX = 100;
+/** Copies of an object that a network keeps if its authority says nothing else. */
+export const REPLICAS_DEFAULT = 3;
 /** Most copies of an object that a network can be asked to keep. */
 export const REPLICAS_MAX = 255;
 /** Most capacity that a member can claim, GiB. */
@@ -215,3 +217,14 @@ export const SCRUB_PASS_MS_MIN = 60 * 60_000;
 export const COLLECT_MS = 60 * 60_000;
 /** A collection waits this long for the others to know the same records. */
 export const COLLECT_WAIT_MS = 10 * 60_000;
+
+/** Command lines that the resident node runs at once, those that only watch among them. */
+export const CONTROL_CLIENTS_MAX = 256;
+/** How long a client of the control socket may take to say what it wants. */
+export const CONTROL_HELLO_MS_MAX = 10_000;
+/** Most bytes of messages for people that wait for a client which doesn't read them. */
+export const CONTROL_ERROR_BYTES_MAX = 4 * 1024 * 1024;
+/** How long command lines may go on when the node is asked to stop. */
+export const DRAIN_MS_MAX = 10_000;
+/** How long cancelled ones may take to clean up. */
+export const ABANDON_MS_MAX = 2000;

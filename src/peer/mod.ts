@@ -8,3 +8,7 @@ export * from "./address_map.ts";
 export * from "./mesh.ts";
 export * from "./placement.ts";
 export * from "./ports.ts";
+export * from "./roster.ts";
+export * from "./session_address.ts";
+export * from "./statements.ts";
+export * from "./statements_admission.ts";
