@@ -74,7 +74,7 @@ export function markLive(context: VaultContext, planned: PlannedPrune = NOTHING_
   const { index, store } = context;
   const live = new RowSet(store.index.lastRow());
   const named = new RowSet(store.index.lastRow());
-  const carriedLists = index.allCarried();
+  const carriedLists = index.carriedOf(context.keys.vaultId);
 
   const nodes: Node[] = index.allVersions().map((version) => {
     const id = toHex(version.id);

@@ -41,7 +41,7 @@ import {
 } from "./home.ts";
 import { type HomeLock, lockHome } from "./lock.ts";
 import { findObject } from "./read_object.ts";
-import { RECORD_SCHEMA, RecordIndex } from "./record_index.ts";
+import { RecordIndex, recordSchema } from "./record_index.ts";
 import { contentOfSegment, SegmentReader } from "./segments.ts";
 import { Gate, Turns } from "./turns.ts";
 import { Vault } from "./vault.ts";
@@ -161,7 +161,7 @@ export async function recoverVault(
 /** Refuses a key whose vault has nothing in packs that hold another's records. */
 async function checkPacks(home: string, keys: VaultKeys): Promise<void> {
   if (denoDisk.list(homePaths(home).packs).length === 0) return;
-  const database = new IndexDatabase(":memory:", STORE_SCHEMA + RECORD_SCHEMA);
+  const database = new IndexDatabase(":memory:", STORE_SCHEMA + recordSchema(keys.vaultId));
   const index = new RecordIndex(database);
   const { problems, store } = await openStore(home, { keys, database, index });
   try {
@@ -257,7 +257,8 @@ async function unlock(home: string, { passphrase }: OpenOptions): Promise<HomeSe
 async function assemble(home: string, secrets: HomeSecrets, lock: HomeLock): Promise<Vault> {
   const { masterKey, node, networkSecret } = secrets;
   const keys = deriveVaultKeys(masterKey);
-  const database = new IndexDatabase(homePaths(home).index, STORE_SCHEMA + RECORD_SCHEMA);
+  const schema = STORE_SCHEMA + recordSchema(keys.vaultId);
+  const database = new IndexDatabase(homePaths(home).index, schema);
   const index = new RecordIndex(database);
   try {
     const { store, problems } = await openStore(home, { keys, database, index });

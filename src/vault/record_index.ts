@@ -10,7 +10,7 @@
  * @module
  */
 
-import { type Address, type Bytes, type RecordId, toHex } from "../base/mod.ts";
+import { type Address, type Bytes, equalBytes, type RecordId, toHex } from "../base/mod.ts";
 import {
   compareVersions,
   foldHistory,
@@ -19,7 +19,10 @@ import {
   type Segment,
 } from "../log/mod.ts";
 import { blob, IndexDamage, type IndexDatabase } from "../store/mod.ts";
+import { FOREIGN_SCHEMA, ForeignIndex } from "./foreign_index.ts";
+import { type IndexedLog, LOG_SCHEMA, LogIndex } from "./ledger_index.ts";
 import {
+  endOf,
   type IndexedKey,
   type IndexedSegment,
   type IndexedTag,
@@ -29,9 +32,9 @@ import {
   readTag,
   readTotals,
   readVersion,
+  RECORD_SCHEMA,
   type Totals,
   writeKey,
-  writeSegment,
   writeTag,
   writeTotals,
   writeVersion,
@@ -42,8 +45,12 @@ export {
   type IndexedSegment,
   type IndexedTag,
   type IndexedVersion,
-  RECORD_SCHEMA,
 } from "./record_rows.ts";
+
+/** The tables of a vault's records. An index of another vault's counts as one of another layout: what is foreign differs. */
+export function recordSchema(vault: Bytes): string {
+  return `${RECORD_SCHEMA}${LOG_SCHEMA}${FOREIGN_SCHEMA}-- ${toHex(vault)}\n`;
+}
 
 /** What a segment brings beside itself when it is entered. */
 export interface SegmentContent {
@@ -58,9 +65,13 @@ export interface SegmentContent {
 /** Reads and writes the index of records. Any call may throw {@link IndexDamage}; see `IndexDatabase.guard`. */
 export class RecordIndex {
   readonly #database: IndexDatabase;
+  readonly logs: LogIndex;
+  readonly foreign: ForeignIndex;
 
   constructor(database: IndexDatabase) {
     this.#database = database;
+    this.logs = new LogIndex(database);
+    this.foreign = new ForeignIndex(database);
   }
 
   // Reading
@@ -145,24 +156,43 @@ export class RecordIndex {
     return segments;
   }
 
+  /** What is known of all logs, by node. */
+  allLogs(): readonly IndexedLog[] {
+    return this.logs.all(() => this.totals().logs);
+  }
+
   /**
-   * The last segment of this node's own log, if there is one. It is looked for in two ways, as an earlier one taken for
-   * the last would fork the log; both find the same, as a node's own segments are entered in the order of its log.
+   * The segment with the highest sequence number of a node's log, if there is one: what its next record follows. An earlier
+   * one taken for it would fork the log, so three tables have to agree on it.
    */
   lastSegment(node: Bytes): IndexedSegment | null {
+    const log = this.allLogs().find((log) => equalBytes(log.node, node));
     const bySequence = this.#database.get(
       "SELECT * FROM segments WHERE node = ? ORDER BY first DESC LIMIT 1",
       node,
     );
-    const byRow = this.#database.get(
-      "SELECT row FROM segments NOT INDEXED WHERE node = ? ORDER BY row DESC LIMIT 1",
-      node,
-    );
     const last = this.#database.get("SELECT ifnull(max(row), 0) AS row FROM segments")!;
-    if (bySequence?.["row"] !== byRow?.["row"] || last["row"] !== this.totals().segments) {
+    if (
+      last["row"] !== this.totals().segments || (log === undefined) !== (bySequence === undefined)
+    ) {
       throw new IndexDamage("the end of the log is not where it should be");
     }
-    return bySequence === undefined ? null : readSegment(bySequence);
+    if (log === undefined) return null;
+    const top = this.segment(log.topRow);
+    const highest = readSegment(bySequence!);
+    if (
+      !equalBytes(top.node, node) || endOf(top) !== log.top || endOf(highest) > log.top ||
+      highest.first < top.first
+    ) {
+      throw new IndexDamage("the end of the log is not where it should be");
+    }
+    return top;
+  }
+
+  /** The segment with this address, or null. */
+  findSegment(address: Address): IndexedSegment | null {
+    const row = this.#database.get("SELECT * FROM segments WHERE address = ?", address);
+    return row === undefined ? null : readSegment(row);
   }
 
   /** Whether the store holds a segment of this vault, and whether it holds any at all. */
@@ -174,10 +204,12 @@ export class RecordIndex {
     };
   }
 
-  /** All prune lists that carry something, by version (hex). */
-  allCarried(): Map<string, Address[]> {
+  /** All prune lists of a vault that carry something, by version (hex). */
+  carriedOf(vault: Bytes): Map<string, Address[]> {
     const lists = new Map<string, Address[]>();
-    for (const row of this.#database.all("SELECT version, list FROM carried")) {
+    for (
+      const row of this.#database.all("SELECT version, list FROM carried WHERE vault = ?", vault)
+    ) {
       const version = toHex(blob(row, "version"));
       lists.set(version, [...(lists.get(version) ?? []), blob(row, "list")]);
     }
@@ -196,37 +228,66 @@ export class RecordIndex {
     if (this.#database.get("SELECT 1 AS one FROM segments LIMIT 1") !== undefined) {
       throw new IndexDamage("there are segments but no sums");
     }
-    return { segments: 0, keys: 0, versions: 0, bytes: 0, tags: 0, clock: 0n };
+    return {
+      segments: 0,
+      keys: 0,
+      versions: 0,
+      bytes: 0,
+      tags: 0,
+      clock: 0n,
+      logs: 0,
+      foreignVersions: 0,
+    };
   }
 
   // Writing: all inside a transaction of the caller's
 
-  /** Enters a segment. One that is known already changes nothing. */
-  enter({ address, segment, sizes, prunes }: SegmentContent): void {
+  /** Enters a segment; one that is known already changes nothing. Says whether it was new. */
+  enter({ address, segment, sizes, prunes }: SegmentContent): boolean {
     if (
       this.#database.get("SELECT 1 AS one FROM segments WHERE address = ?", address) !== undefined
-    ) return;
+    ) return false;
     const totals = this.totals();
     const row = ++totals.segments;
-    this.#enterSegment(row, address, segment);
-    if (sizes === null) return this.#setTotals(totals);
-    const anyDropped = this.#database.get("SELECT 1 AS one FROM dropped LIMIT 1") !== undefined;
+    const { vaultId, nodeId, firstSequence, previous, ids } = segment;
+    const isNewLog = this.logs.enter({
+      row,
+      address,
+      vault: vaultId,
+      node: nodeId,
+      first: Number(firstSequence),
+      count: ids.length,
+      lastId: ids.at(-1)!,
+      previous,
+    });
+    totals.logs += Number(isNewLog);
+    if (sizes === null) totals.foreignVersions += this.#enterForeign(row, segment, prunes);
+    else this.#enterOwn(row, { segment, sizes, prunes }, totals);
+    this.#setTotals(totals);
+    return true;
+  }
+
+  #enterOwn(
+    row: number,
+    { segment, sizes, prunes }: Omit<SegmentContent, "address"> & { sizes: readonly number[] },
+    totals: Totals,
+  ): void {
+    const isDropped = this.#droppedIn(segment.vaultId);
     segment.records.forEach((record, position) => {
       const id = segment.ids[position]!;
       if (record.clock > totals.clock) totals.clock = record.clock;
       if (isVersionRecord(record)) {
         const { kind: op, keyTag, depth, clock, parents } = record;
-        const dropped = anyDropped &&
-          this.#database.get("SELECT 1 AS one FROM dropped WHERE version = ?", id) !== undefined;
         const place = { segment: row, position };
         const size = sizes[position]!;
+        const dropped = isDropped(id);
         this.#enterVersion(
           { id, keyTag, op, depth, clock, parents, dropped, ...place, size },
           totals,
         );
       } else if (record.kind === "prune") {
         for (const { address, list } of prunes.get(position) ?? []) {
-          this.#enterPrune(address, list, totals);
+          this.#enterPrune(segment.vaultId, { address, list }, totals);
         }
       } else {
         const tag = {
@@ -243,24 +304,53 @@ export class RecordIndex {
         );
       }
     });
-    this.#setTotals(totals);
   }
 
-  #enterSegment(row: number, address: Address, segment: Segment): void {
-    const { vaultId, nodeId, firstSequence, ids } = segment;
-    const entered = {
-      row,
-      address,
-      vault: vaultId,
-      node: nodeId,
-      first: Number(firstSequence),
-      count: ids.length,
-      lastId: ids.at(-1)!,
-    };
-    this.#database.run(
-      "INSERT INTO segments VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-      ...writeSegment(entered),
-    );
+  /** Of another vault only what tells which objects it needs. Says how many versions came to it. */
+  #enterForeign(row: number, segment: Segment, prunes: SegmentContent["prunes"]): number {
+    const isDropped = this.#droppedIn(segment.vaultId);
+    let versions = 0;
+    segment.records.forEach((record, position) => {
+      const id = segment.ids[position]!;
+      if (isVersionRecord(record)) {
+        const base = record.parents[0] ?? null;
+        const place = { segment: row, position };
+        const version = { id, vault: segment.vaultId, base, dropped: isDropped(id), ...place };
+        versions += this.foreign.add(version);
+      } else if (record.kind === "prune") {
+        for (const { address, list } of prunes.get(position) ?? []) {
+          this.#noteCarried(segment.vaultId, address, list);
+          for (const dropped of list.dropped) {
+            this.#noteDropped(segment.vaultId, dropped);
+            this.foreign.drop(segment.vaultId, dropped);
+          }
+        }
+      }
+    });
+    return versions;
+  }
+
+  /** Asks whether a prune of a vault has dropped a version. */
+  #droppedIn(vault: Bytes): (id: RecordId) => boolean {
+    if (this.#database.get("SELECT 1 AS one FROM dropped LIMIT 1") === undefined) {
+      return () => false;
+    }
+    return (id) =>
+      this.#database.get(
+        "SELECT 1 AS one FROM dropped WHERE version = ? AND vault = ?",
+        id,
+        vault,
+      ) !== undefined;
+  }
+
+  #noteDropped(vault: Bytes, id: RecordId): void {
+    this.#database.run("INSERT OR IGNORE INTO dropped VALUES (?, ?)", id, vault);
+  }
+
+  #noteCarried(vault: Bytes, address: Address, list: PruneList): void {
+    for (const { version } of list.carried) {
+      this.#database.run("INSERT OR IGNORE INTO carried VALUES (?, ?, ?)", vault, version, address);
+    }
   }
 
   #enterVersion(version: IndexedVersion, totals: Totals): void {
@@ -289,13 +379,15 @@ export class RecordIndex {
     });
   }
 
-  #enterPrune(address: Address, list: PruneList, totals: Totals): void {
-    for (const carried of list.carried) {
-      this.#database.run("INSERT OR IGNORE INTO carried VALUES (?, ?)", carried.version, address);
-    }
+  #enterPrune(
+    vault: Bytes,
+    { address, list }: { address: Address; list: PruneList },
+    totals: Totals,
+  ): void {
+    this.#noteCarried(vault, address, list);
     const touched = new Map<string, Bytes>();
     for (const id of list.dropped) {
-      this.#database.run("INSERT OR IGNORE INTO dropped VALUES (?)", id);
+      this.#noteDropped(vault, id);
       const version = this.version(id);
       if (version === null || version.dropped) continue;
       this.#replaceVersion({ ...version, dropped: true });
@@ -349,7 +441,7 @@ export class RecordIndex {
 
   #setTotals(totals: Totals): void {
     this.#database.run(
-      "INSERT OR REPLACE INTO totals VALUES (1, ?, ?, ?, ?, ?, ?, ?)",
+      "INSERT OR REPLACE INTO totals VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
       ...writeTotals(totals),
     );
   }

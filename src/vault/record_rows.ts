@@ -13,7 +13,8 @@ import { blob, type Column, IndexDamage, integer, type Row, rowChecksum } from "
 export const RECORD_SCHEMA = `
   CREATE TABLE segments(
     row INTEGER PRIMARY KEY, address BLOB NOT NULL UNIQUE, vault BLOB NOT NULL, node BLOB NOT NULL,
-    first INTEGER NOT NULL, count INTEGER NOT NULL, last_id BLOB NOT NULL, crc INTEGER NOT NULL);
+    first INTEGER NOT NULL, count INTEGER NOT NULL, last_id BLOB NOT NULL, previous BLOB NOT NULL,
+    rooted INTEGER NOT NULL, crc INTEGER NOT NULL);
   CREATE INDEX segments_by_node ON segments(node, first);
   CREATE TABLE versions(
     id BLOB PRIMARY KEY, key_tag BLOB NOT NULL, depth INTEGER NOT NULL, clock BLOB NOT NULL, op INTEGER NOT NULL,
@@ -23,14 +24,16 @@ export const RECORD_SCHEMA = `
   CREATE TABLE keys(
     tag BLOB PRIMARY KEY, heads BLOB NOT NULL, latest BLOB NOT NULL, versions INTEGER NOT NULL,
     depth_max INTEGER NOT NULL, deleted INTEGER NOT NULL, crc INTEGER NOT NULL) WITHOUT ROWID;
-  CREATE TABLE dropped(version BLOB PRIMARY KEY) WITHOUT ROWID;
-  CREATE TABLE carried(version BLOB NOT NULL, list BLOB NOT NULL, PRIMARY KEY(version, list)) WITHOUT ROWID;
+  CREATE TABLE dropped(version BLOB NOT NULL, vault BLOB NOT NULL, PRIMARY KEY(version, vault)) WITHOUT ROWID;
+  CREATE TABLE carried(
+    vault BLOB NOT NULL, version BLOB NOT NULL, list BLOB NOT NULL, PRIMARY KEY(vault, version, list)) WITHOUT ROWID;
   CREATE TABLE tags(
     record BLOB PRIMARY KEY, name_tag BLOB NOT NULL, removes INTEGER NOT NULL, clock BLOB NOT NULL,
     segment INTEGER NOT NULL, position INTEGER NOT NULL, crc INTEGER NOT NULL) WITHOUT ROWID;
   CREATE TABLE totals(
     row INTEGER PRIMARY KEY, segments INTEGER NOT NULL, keys INTEGER NOT NULL, versions INTEGER NOT NULL,
-    bytes INTEGER NOT NULL, tags INTEGER NOT NULL, clock BLOB NOT NULL, crc INTEGER NOT NULL);
+    bytes INTEGER NOT NULL, tags INTEGER NOT NULL, clock BLOB NOT NULL, logs INTEGER NOT NULL,
+    foreign_versions INTEGER NOT NULL, crc INTEGER NOT NULL);
 `;
 
 const OPS: readonly VersionKind[] = ["put", "delete", "restore"];
@@ -56,6 +59,15 @@ export interface IndexedSegment {
   readonly count: number;
   /** Id of its last record. */
   readonly lastId: RecordId;
+  /** Id of the record before its first. */
+  readonly previous: RecordId;
+  /** Whether all records before it are known. */
+  readonly isRooted: boolean;
+}
+
+/** Sequence number of a segment's last record. */
+export function endOf({ first, count }: Pick<IndexedSegment, "first" | "count">): number {
+  return first + count - 1;
 }
 
 /** A key as the index knows it. */
@@ -93,8 +105,12 @@ export interface Totals {
   bytes: number;
   /** Records that set or remove a tag. */
   tags: number;
-  /** The highest clock of any record. */
+  /** The highest clock of any record of this vault. */
   clock: bigint;
+  /** Nodes of whose log something is known. */
+  logs: number;
+  /** Versions of other vaults, dropped ones too. */
+  foreignVersions: number;
 }
 
 function clockBytes(clock: bigint): Bytes {
@@ -123,12 +139,12 @@ function idsOf(bytes: Bytes): RecordId[] {
 }
 
 /** The columns of a row, and behind them their CRC. */
-function sealed(columns: Column[]): Column[] {
+export function sealed(columns: Column[]): Column[] {
   return [...columns, rowChecksum(...columns)];
 }
 
 /** Refuses a row whose CRC is not that of the columns that its values are written as. */
-function check(row: Row, what: string, written: Column[]): void {
+export function check(row: Row, what: string, written: Column[]): void {
   if (written.at(-1) !== integer(row, "crc")) {
     throw new IndexDamage(`a row of ${what} is damaged`);
   }
@@ -195,8 +211,8 @@ export function readKey(row: Row): IndexedKey {
 
 /** A segment's columns, as in the table. */
 export function writeSegment(segment: IndexedSegment): Column[] {
-  const { row, address, vault, node, first, count, lastId } = segment;
-  return sealed([row, address, vault, node, first, count, lastId]);
+  const { row, address, vault, node, first, count, lastId, previous, isRooted } = segment;
+  return sealed([row, address, vault, node, first, count, lastId, previous, Number(isRooted)]);
 }
 
 /** A segment out of its row. @throws IndexDamage */
@@ -209,6 +225,8 @@ export function readSegment(row: Row): IndexedSegment {
     first: integer(row, "first"),
     count: integer(row, "count"),
     lastId: blob(row, "last_id"),
+    previous: blob(row, "previous"),
+    isRooted: integer(row, "rooted") === 1,
   };
   check(row, "segments", writeSegment(segment));
   return segment;
@@ -236,8 +254,17 @@ export function readTag(row: Row): IndexedTag {
 
 /** The sums' columns, as in the table. */
 export function writeTotals(totals: Totals): Column[] {
-  const { segments, keys, versions, bytes, tags, clock } = totals;
-  return sealed([segments, keys, versions, bytes, tags, clockBytes(clock)]);
+  const { segments, keys, versions, bytes, tags, clock, logs, foreignVersions } = totals;
+  return sealed([
+    segments,
+    keys,
+    versions,
+    bytes,
+    tags,
+    clockBytes(clock),
+    logs,
+    foreignVersions,
+  ]);
 }
 
 /** The sums out of their row. @throws IndexDamage */
@@ -249,6 +276,8 @@ export function readTotals(row: Row): Totals {
     bytes: integer(row, "bytes"),
     tags: integer(row, "tags"),
     clock: clockOf(blob(row, "clock")),
+    logs: integer(row, "logs"),
+    foreignVersions: integer(row, "foreign_versions"),
   };
   check(row, "totals", writeTotals(totals));
   return totals;

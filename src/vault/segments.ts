@@ -40,10 +40,10 @@ export function contentOfSegment(
 ): SegmentContent {
   const segment = decodeSegment(stored.bytes);
   const { address } = stored;
-  if (!equalBytes(segment.vaultId, context.keys.vaultId)) {
-    return { address, segment, sizes: null, prunes: new Map() };
-  }
-  const sizes = openBodies(context.keys, segment).map((body) => "size" in body ? body.size : 0);
+  const isOurs = equalBytes(segment.vaultId, context.keys.vaultId);
+  const sizes = isOurs
+    ? openBodies(context.keys, segment).map((body) => "size" in body ? body.size : 0)
+    : null;
   const prunes = new Map<number, { address: Address; list: PruneList }[]>();
   segment.records.forEach((record, position) => {
     if (record.kind !== "prune") return;
