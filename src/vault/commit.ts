@@ -90,6 +90,11 @@ export class Committer {
     });
   }
 
+  /** As {@link Committer.commit}, of several records; they come in their order, though not always in one segment. */
+  commitAll(drafts: readonly Draft[]): Promise<Committed[]> {
+    return Promise.all(drafts.map((draft) => this.commit(draft)));
+  }
+
   /** Waits until nothing is being committed. */
   async settle(): Promise<void> {
     while (this.#running !== null) await this.#running;

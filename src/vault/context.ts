@@ -12,6 +12,7 @@ import type { ChunkCiphers } from "./chunk_cipher.ts";
 import type { Committer } from "./commit.ts";
 import type { RecordIndex } from "./record_index.ts";
 import type { SegmentReader } from "./segments.ts";
+import type { SmallFiles } from "./small_files.ts";
 import type { Gate, Turns } from "./turns.ts";
 
 /** The parts of an open vault. */
@@ -34,6 +35,7 @@ export interface VaultContext {
   readonly gate: Gate;
   readonly chunker: Chunker;
   readonly ciphers: Pick<ChunkCiphers, "expect" | "seal" | "open">;
+  readonly smallFiles: Pick<SmallFiles, "seal">;
   /** Segments that were found and can't be read, in words. */
   readonly problems: string[];
 }

@@ -43,6 +43,7 @@ import { type HomeLock, lockHome } from "./lock.ts";
 import { findObject } from "./read_object.ts";
 import { RecordIndex, recordSchema } from "./record_index.ts";
 import { contentOfSegment, SegmentReader } from "./segments.ts";
+import { SmallFiles } from "./small_files.ts";
 import { Gate, Turns } from "./turns.ts";
 import { Vault } from "./vault.ts";
 
@@ -267,6 +268,7 @@ async function assemble(home: string, secrets: HomeSecrets, lock: HomeLock): Pro
       database.guard(() => ({ last: index.lastSegment(nodeId), clock: index.totals().clock }));
     const read = (address: Bytes) => findObject({ store }, address, "segment");
     const ciphers = new ChunkCiphers(keys.chunk, masterKey);
+    const smallFiles = new SmallFiles(keys.chunk, masterKey);
     const context = {
       home,
       keys,
@@ -284,10 +286,12 @@ async function assemble(home: string, secrets: HomeSecrets, lock: HomeLock): Pro
       gate: new Gate(),
       chunker: new Chunker(keys.gearSeed),
       ciphers,
+      smallFiles,
       problems,
     };
     const release = () => {
       ciphers.close();
+      smallFiles.close();
       lock.release();
     };
     return new Vault({ context, masterKey, release });

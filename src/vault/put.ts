@@ -42,7 +42,7 @@ import {
 } from "./versions.ts";
 
 /** What a new version of a key follows. */
-interface Before {
+export interface Before {
   latest: IndexedVersion | null;
   /** The heads that the new version replaces, the latest first, and how deep it comes to lie. */
   parents: RecordId[];
@@ -55,7 +55,7 @@ interface Before {
 
 /** Puts to one key go one after the other, so that each sees the one before; and none while garbage is collected. */
 function inTurn<T>(context: VaultContext, key: NamedKey, work: () => Promise<T>): Promise<T> {
-  return context.turns.take(toHex(key.tag), () => context.gate.share(work));
+  return context.turns.take([toHex(key.tag)], () => context.gate.share(work));
 }
 
 async function lookBefore(context: VaultContext, key: NamedKey): Promise<Before> {
@@ -180,7 +180,11 @@ async function putInTurn(
 }
 
 /** Whether the newest version says the same already: the same bytes, and all metadata that the caller gave. */
-function isUnchanged(before: Before, references: References, meta: Partial<FileMeta>): boolean {
+export function isUnchanged(
+  before: Before,
+  references: References,
+  meta: Partial<FileMeta>,
+): boolean {
   const { body, manifest, parents } = before;
   if (body === null || manifest === null || parents.length > 1) return false;
   if (!sameBytes(manifest.references, references)) return false;

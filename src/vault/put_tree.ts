@@ -6,12 +6,20 @@
  */
 
 import { basename, join, resolve } from "@std/path";
-import { asVaultError, parseKey, quoteKey, VaultError } from "../base/mod.ts";
+import { asVaultError, CHUNK_BYTES_MIN, parseKey, quoteKey, VaultError } from "../base/mod.ts";
 import { type ByteSource, sourceOf, sourceOfFile } from "./byte_source.ts";
 import type { VaultContext } from "./context.ts";
 import { inOrder, type Task } from "./in_order.ts";
 import { putContent } from "./put.ts";
-import { ENTRIES_IN_WORK, ENTRY_BYTES, LARGE_FILE_BYTES, TreeProgress } from "./tree_work.ts";
+import { putSmall, type SmallEntry } from "./put_small.ts";
+import {
+  BATCH_BYTES,
+  BATCH_ENTRIES,
+  ENTRIES_IN_WORK,
+  ENTRY_BYTES,
+  LARGE_FILE_BYTES,
+  TreeProgress,
+} from "./tree_work.ts";
 import type { EntryType, FileMeta, OnProgress, PutResult, WorkOptions } from "./types.ts";
 
 /** Options of {@link putPath}. */
@@ -30,6 +38,8 @@ interface Entry {
   key: string;
   info: Deno.FileInfo;
   type: EntryType;
+  /** Whether it is what the user named, and no folder: the only one there is, and perhaps a pipe. */
+  isNamed?: boolean;
 }
 
 /**
@@ -42,50 +52,108 @@ export async function* putPath(
   path: string,
   options: PutPathOptions,
 ): AsyncGenerator<PutOutcome> {
-  yield* inOrder(tasks(context, path, options), ENTRIES_IN_WORK);
+  for await (const outcomes of inOrder(tasks(context, path, options), ENTRIES_IN_WORK)) {
+    yield* outcomes;
+  }
 }
 
+/** A tree's small entries go in batches, any other on its own. */
 function* tasks(
   context: VaultContext,
   path: string,
   options: PutPathOptions,
-): Generator<Task<PutOutcome>> {
+): Generator<Task<PutOutcome[]>> {
   const keys = new Map<string, string>();
   let progress: TreeProgress | null = null;
+  let batch: Entry[] = [];
+  let batchBytes = 0;
+  const takeBatch = (): Task<PutOutcome[]> => {
+    const entries = batch;
+    const bytes = 2 * batchBytes + entries.length * ENTRY_BYTES;
+    [batch, batchBytes] = [[], 0];
+    return { bytes, start: () => putBatch(context, entries, { ...options, progress: progress! }) };
+  };
   for (const found of walk(context, path, options)) {
     options.signal?.throwIfAborted();
-    if ("error" in found) {
-      yield { bytes: 0, start: () => Promise.resolve(found) };
+    const refused = "error" in found ? found : checkTwin(keys, found);
+    if (refused !== null || "error" in found) {
+      if (batch.length > 0) yield takeBatch();
+      yield { bytes: 0, start: () => Promise.resolve([refused!]) };
       continue;
     }
-    const twin = checkTwin(keys, found);
     // Of a tree nobody knows the size before it has been walked.
     progress ??= new TreeProgress(
       options.onProgress,
       found.type === "file" ? found.info.size : undefined,
     );
+    if (isSmall(found)) {
+      batch.push(found);
+      batchBytes += contentBytes(found);
+      if (batch.length >= BATCH_ENTRIES || batchBytes >= BATCH_BYTES) yield takeBatch();
+      continue;
+    }
+    if (batch.length > 0) yield takeBatch();
     const entryOptions = { ...options, onProgress: progress.of(found.key) };
     yield {
       bytes: ENTRY_BYTES + Math.min(found.info.size, LARGE_FILE_BYTES),
-      start: () => twin ?? putEntry(context, found, entryOptions),
+      start: async () => [await putEntry(context, found, entryOptions)],
     };
+  }
+  if (batch.length > 0) yield takeBatch();
+}
+
+/** Whether an entry goes with others in a batch. */
+function isSmall({ type, info, isNamed }: Entry): boolean {
+  return !isNamed && (type !== "file" || info.size <= CHUNK_BYTES_MIN);
+}
+
+function contentBytes({ type, info }: Entry): number {
+  return type === "file" ? info.size : 0;
+}
+
+/** Stores small entries together, and those that can't be had so one by one. */
+async function putBatch(
+  context: VaultContext,
+  entries: readonly Entry[],
+  options: PutPathOptions & { progress: TreeProgress },
+): Promise<PutOutcome[]> {
+  const { progress } = options;
+  const small = entries.map((entry) => smallEntry(entry));
+  const wanted = small.filter((entry) => entry !== null);
+  const results = await putSmall(context, wanted, options);
+  let next = 0;
+  return await Promise.all(entries.map((entry, i) => {
+    const onProgress = progress.of(entry.key);
+    const result = small[i] === null ? null : results[next++]!;
+    if (result === null) return putEntry(context, entry, { ...options, onProgress });
+    onProgress({ doneBytes: result.size, totalBytes: undefined });
+    return { path: entry.path, result };
+  }));
+}
+
+/** An entry as a batch takes it; `null` for a link that can't be read. */
+function smallEntry(entry: Entry): SmallEntry | null {
+  try {
+    return { path: entry.path, key: entry.key, size: contentBytes(entry), meta: metaOf(entry) };
+  } catch {
+    return null;
   }
 }
 
 /** Two names that differ only in their Unicode form are one key: the second must not hide the first. */
-function checkTwin(keys: Map<string, string>, entry: Entry): Promise<PutOutcome> | null {
+function checkTwin(keys: Map<string, string>, entry: Entry): PutOutcome | null {
   const name = entry.key.normalize("NFC");
   const twin = keys.get(name);
   keys.set(name, entry.path);
   if (twin === undefined) return null;
-  return Promise.resolve({
+  return {
     path: entry.path,
     error: new VaultError(
       "bad_key",
       `Cannot store ${quoteKey(entry.path)}: ${quoteKey(twin)} has the same key, ${quoteKey(name)}`,
       { hint: "rename one of them; the names differ only in their Unicode form" },
     ),
-  });
+  };
 }
 
 function* walk(
@@ -109,7 +177,7 @@ function* walk(
     return yield { path, error };
   }
   const name = (key ?? basename(root)).replace(/(.)\/+$/, "$1");
-  if (!info.isDirectory) return yield { path, key: name, info, type: "file" };
+  if (!info.isDirectory) return yield { path, key: name, info, type: "file", isNamed: true };
   const badKey = tryLocal(root, () => parseKey(name)); // one answer, not one for each file in it
   if (badKey instanceof VaultError) return yield { path, error: badKey };
   const home = Deno.realPathSync(context.home);
@@ -197,12 +265,7 @@ async function putOne(
   options: { signal?: AbortSignal; onProgress?: OnProgress },
 ): Promise<PutResult> {
   const { path, key, info, type } = entry;
-  const meta: FileMeta = {
-    type,
-    mode: (info.mode ?? 0o644) & 0o7777,
-    mtime: info.mtime?.getTime() ?? 0,
-    target: type === "link" ? Deno.readLinkSync(path) : "",
-  };
+  const meta = metaOf(entry);
   if (type !== "file") {
     return await putContent(context, key, sourceOf(new Uint8Array(0)), { ...options, meta });
   }
@@ -215,6 +278,15 @@ async function putOne(
     meta,
     ...(info.isFile ? { sizeHint: info.size } : {}),
   });
+}
+
+function metaOf({ path, info, type }: Entry): FileMeta {
+  return {
+    type,
+    mode: (info.mode ?? 0o644) & 0o7777,
+    mtime: info.mtime?.getTime() ?? 0,
+    target: type === "link" ? Deno.readLinkSync(path) : "",
+  };
 }
 
 /**

@@ -14,6 +14,10 @@ export const LARGE_FILE_BYTES = 20 * 1024 * 1024;
 /** What any entry holds beside its bytes. */
 export const ENTRY_BYTES = 4 * 1024;
 
+/** How many small entries go in one batch, and how many bytes their files may have. */
+export const BATCH_ENTRIES = 128;
+export const BATCH_BYTES = 1024 * 1024;
+
 /** Sums up what the entries in work report. */
 export class TreeProgress {
   readonly #onProgress: OnProgress | undefined;

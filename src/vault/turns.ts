@@ -9,13 +9,15 @@
 export class Turns {
   readonly #last = new Map<string, Promise<unknown>>();
 
-  async take<T>(name: string, work: () => Promise<T>): Promise<T> {
-    const mine = (this.#last.get(name) ?? Promise.resolve()).then(work, work);
-    this.#last.set(name, mine);
+  /** Works when all who came before under any of these names are through. Names are taken at once, so nobody deadlocks. */
+  async take<T>(names: readonly string[], work: () => Promise<T>): Promise<T> {
+    const before = names.map((name) => this.#last.get(name)).filter((last) => last !== undefined);
+    const mine = Promise.allSettled(before).then(work);
+    for (const name of names) this.#last.set(name, mine);
     try {
       return await mine;
     } finally {
-      if (this.#last.get(name) === mine) this.#last.delete(name);
+      for (const name of names) if (this.#last.get(name) === mine) this.#last.delete(name);
     }
   }
 }

@@ -1,5 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
-import { encodeUtf8, READ_BYTES } from "../../src/base/mod.ts";
+import { CHUNK_BYTES_MIN, encodeUtf8, READ_BYTES } from "../../src/base/mod.ts";
 import type { PutOutcome, Vault } from "../../src/vault/mod.ts";
 import { ENTRIES_IN_WORK } from "../../src/vault/tree_work.ts";
 import {
@@ -150,10 +150,12 @@ Deno.test("putPath: a file that is replaced or removed while it is read is store
 
 Deno.test("putPath: a file that vanishes is a failure of its own; the rest is stored", async () => {
   using folder = await homeWithVault();
-  const count = ENTRIES_IN_WORK.tasksMax + 40;
+  const count = ENTRIES_IN_WORK.bytesMax / (2 * CHUNK_BYTES_MIN) + 40;
   const name = (i: number) => `f${String(i).padStart(4, "0")}`;
   Deno.mkdirSync(folder.at("tree"));
-  for (let i = 0; i < count; i++) Deno.writeTextFileSync(folder.at("tree", name(i)), `${i}`);
+  for (let i = 0; i < count; i++) {
+    Deno.writeFileSync(folder.at("tree", name(i)), new Uint8Array(CHUNK_BYTES_MIN).fill(i));
+  }
   await withVault(folder, async (vault) => {
     const outcomes: PutOutcome[] = [];
     for await (const outcome of vault.putPath(folder.at("tree"), { recursive: true })) {

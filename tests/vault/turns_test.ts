@@ -24,7 +24,7 @@ Deno.test("Turns: one name, one after the other, in order; another name does not
   const turns = new Turns();
   const log: string[] = [];
   const [a, b, c] = [piece(log, "a"), piece(log, "b"), piece(log, "c")];
-  const done = [turns.take("k", a.work), turns.take("k", b.work), turns.take("l", c.work)];
+  const done = [turns.take(["k"], a.work), turns.take(["k"], b.work), turns.take(["l"], c.work)];
   await settle();
   assertEquals(log, ["a begins", "c begins"]);
   a.end();
@@ -37,8 +37,8 @@ Deno.test("Turns: one name, one after the other, in order; another name does not
 
 Deno.test("Turns: whoever fails does not hold up the next", async () => {
   const turns = new Turns();
-  const failing = turns.take("k", () => Promise.reject(new Error("no")));
-  const next = turns.take("k", () => Promise.resolve("yes"));
+  const failing = turns.take(["k"], () => Promise.reject(new Error("no")));
+  const next = turns.take(["k"], () => Promise.resolve("yes"));
   await assertRejects(() => failing, Error, "no");
   assertEquals(await next, "yes");
 });

@@ -1,0 +1,248 @@
+/**
+ * Many small entries of a tree at once: their keys are looked up together, their files read and sealed in one batch, their
+ * records committed together. What is out of the ordinary (a name that is no key, a file that changes, a key with several
+ * heads) is left to `putContent`, one by one.
+ *
+ * @module
+ */
+
+import { type Bytes, isVaultError, toHex } from "../base/mod.ts";
+import { decodeManifest, encodeManifest, ReferenceBuilder, References } from "../content/mod.ts";
+import {
+  type ContentBody,
+  makeInventory,
+  nextVersion,
+  NO_ENTRIES,
+  packEntries,
+} from "../log/mod.ts";
+import type { Draft } from "./commit.ts";
+import type { VaultContext } from "./context.ts";
+import { type Before, isUnchanged } from "./put.ts";
+import type { SealedFile } from "./small_work.ts";
+import type { FileMeta, PutResult } from "./types.ts";
+import { latestVersion, type NamedKey, nameKey, readBody } from "./versions.ts";
+
+/** A file of at most one chunk, a folder or a link. */
+export interface SmallEntry {
+  path: string;
+  key: string;
+  size: number;
+  meta: FileMeta;
+}
+
+/** An entry with what goes before it. */
+interface Placed {
+  entry: SmallEntry;
+  key: NamedKey;
+  before: Before;
+}
+
+/** What an entry's bytes are. */
+interface Content {
+  references: References;
+  addedBytes: number;
+}
+
+/**
+ * Stores entries as the newest versions of their keys; `null` for each that is left to `putContent`, of which nothing is
+ * stored.
+ */
+export async function putSmall(
+  context: VaultContext,
+  entries: readonly SmallEntry[],
+  { signal }: { signal?: AbortSignal | undefined },
+): Promise<(PutResult | null)[]> {
+  const keys = nameKeys(context, entries);
+  const names = keys.flatMap((key) => key === null ? [] : [toHex(key.tag)]);
+  return await context.turns.take(names, () =>
+    context.gate.share(async () => {
+      const placed = place(context, entries, keys);
+      const files = await sealAll(context, placed);
+      signal?.throwIfAborted();
+      await context.store.room();
+      return await record(
+        context,
+        placed.map((each, i) => {
+          return each === null ? null : describe(context, each, files[i] ?? null);
+        }),
+      );
+    }));
+}
+
+/** The keys of entries; `null` for a name that is none, and for one that is taken already. */
+function nameKeys(
+  context: VaultContext,
+  entries: readonly SmallEntry[],
+): (NamedKey | null)[] {
+  const taken = new Set<string>();
+  return entries.map(({ key }) => {
+    try {
+      const named = nameKey(context, key);
+      if (taken.has(named.name)) return null;
+      taken.add(named.name);
+      return named;
+    } catch (error) {
+      if (isVaultError(error, "bad_key")) return null;
+      throw error;
+    }
+  });
+}
+
+function place(
+  context: VaultContext,
+  entries: readonly SmallEntry[],
+  keys: readonly (NamedKey | null)[],
+): (Placed | null)[] {
+  return context.database.guard(() =>
+    entries.map((entry, i) => {
+      const key = keys[i]!;
+      const before = key === null ? null : lookBefore(context, key);
+      return key === null || before === null ? null : { entry, key, before };
+    })
+  );
+}
+
+/** What a new version follows, if that is one version with its manifest at hand, or none. */
+function lookBefore(context: VaultContext, key: NamedKey): Before | null {
+  const found = latestVersion(context, key);
+  if (found === null) {
+    return { ...nextVersion({ heads: [] }), latest: null, body: null, manifest: null };
+  }
+  const { latest, heads } = found;
+  if (heads.length > 1) return null;
+  const next = nextVersion({ heads: [latest] });
+  const body = readBody(context, latest);
+  if (body === null) return null;
+  if (body.kind === "delete") return { ...next, latest, body: null, manifest: null };
+  if (!("inline" in body.manifest)) return null;
+  const manifest = decodeManifest(body.manifest.inline);
+  if (manifest.kind !== "full") return null;
+  const { references } = manifest;
+  return {
+    ...next,
+    latest,
+    body,
+    manifest: { references, objects: [], reference: null, depth: 0 },
+  };
+}
+
+/** Reads and seals the files among the entries; `null` for all others. */
+async function sealAll(
+  context: VaultContext,
+  placed: readonly (Placed | null)[],
+): Promise<(SealedFile | null)[]> {
+  const places: number[] = [];
+  const job = {
+    paths: [] as string[],
+    sizes: [] as number[],
+    mtimes: [] as number[],
+    known: [] as (Bytes | null)[],
+  };
+  placed.forEach((each, i) => {
+    if (each === null || each.entry.meta.type !== "file") return;
+    const { entry, before } = each;
+    places.push(i);
+    job.paths.push(entry.path);
+    job.sizes.push(entry.size);
+    job.mtimes.push(entry.meta.mtime);
+    const references = before.manifest?.references;
+    job.known.push(references?.count === 1 ? references.id(0).slice() : null);
+  });
+  const files = new Array<SealedFile | null>(placed.length).fill(null);
+  if (places.length === 0) return files;
+  (await context.smallFiles.seal(job)).forEach((file, i) => files[places[i]!] = file);
+  return files;
+}
+
+/** What is to be said of an entry, after putting its chunk into the store; `null` if its file can't be had so. */
+function describe(
+  context: VaultContext,
+  { entry, key, before }: Placed,
+  file: SealedFile | null,
+): { result: PutResult; draft: Draft | null } | null {
+  const content = contentOf(context, entry, { file, old: before.manifest?.references ?? null });
+  if (content === null) return null;
+  const { references, addedBytes } = content;
+  const { meta, size } = entry;
+  const result = {
+    key: key.name,
+    size,
+    chunks: references.count,
+    copies: 1,
+    type: meta.type,
+    newChunks: Number(addedBytes > 0),
+    addedBytes,
+    version: before.depth,
+    id: key.tag, // until the record has one
+    unchanged: false,
+  };
+  if (isUnchanged(before, references, meta)) {
+    const { id, depth: version } = before.latest!;
+    return { result: { ...result, id, version, unchanged: true }, draft: null };
+  }
+  const body: ContentBody = {
+    kind: "put",
+    key: key.name,
+    ...meta,
+    size,
+    addedBytes,
+    chunks: references.count,
+    manifest: { inline: encodeManifest({ kind: "full", size, references }) },
+  };
+  const { inventory } = makeInventory(newNeeds(references, before));
+  const { depth, parents } = before;
+  const draft: Draft = {
+    record: (clock) => ({ kind: "put", clock, keyTag: key.tag, depth, parents, inventory }),
+    body,
+  };
+  return { result, draft };
+}
+
+function contentOf(
+  context: VaultContext,
+  { meta, size }: SmallEntry,
+  { file, old }: { file: SealedFile | null; old: References | null },
+): Content | null {
+  if (meta.type !== "file") return { references: References.none, addedBytes: 0 };
+  if (file === null) return null;
+  if (file.what === "empty") return { references: References.none, addedBytes: 0 };
+  const { store } = context;
+  if (file.what === "same") {
+    return old !== null && store.hasSync(old.address(0))
+      ? { references: old, addedBytes: 0 }
+      : null;
+  }
+  const { id } = file;
+  const known = store.findLabel(id);
+  const address = known?.address ?? file.address;
+  const sealedLength = known?.length ?? file.bytes.length;
+  if (known === null) store.putSync({ kind: "sealed", address, pieces: [file.bytes] });
+  const references = new ReferenceBuilder(1).add({ id, address, length: size, sealedLength });
+  return { references: references.finish(), addedBytes: known === null ? sealedLength : 0 };
+}
+
+/** What the first reference needs, unless the version before needed it. */
+function newNeeds(references: References, { manifest }: Before) {
+  if (references.count === 0) return NO_ENTRIES;
+  const address = references.address(0);
+  for (let i = 0; i < (manifest?.references.count ?? 0); i++) {
+    if (toHex(manifest!.references.address(i)) === toHex(address)) return NO_ENTRIES;
+  }
+  return packEntries([{ address, length: references.sealedLength(0) }]);
+}
+
+/** Commits what is new. */
+async function record(
+  context: VaultContext,
+  described: readonly ({ result: PutResult; draft: Draft | null } | null)[],
+): Promise<(PutResult | null)[]> {
+  const drafts = described.flatMap((each) =>
+    each === null || each.draft === null ? [] : each.draft
+  );
+  const committed = await context.committer.commitAll(drafts);
+  let next = 0;
+  return described.map((each) => {
+    if (each === null || each.draft === null) return each && each.result;
+    return { ...each.result, id: committed[next++]!.id };
+  });
+}
