@@ -6,9 +6,12 @@
 
 export * from "./address_map.ts";
 export * from "./mesh.ts";
+export * from "./network_file.ts";
 export * from "./placement.ts";
 export * from "./ports.ts";
 export * from "./roster.ts";
 export * from "./session_address.ts";
+export * from "./session_secrets.ts";
 export * from "./statements.ts";
 export * from "./statements_admission.ts";
+export * from "./token.ts";
