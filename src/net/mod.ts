@@ -4,6 +4,9 @@
  * @module
  */
 
+export * from "./channel.ts";
 export * from "./channel_types.ts";
+export * from "./host_port.ts";
+export * from "./memory_transport.ts";
 export * from "./messages.ts";
 export * from "./transport.ts";
