@@ -182,6 +182,8 @@ export const KEEP_BATCH_BYTES = 64 * 1024 * 1024;
 export const KEEP_LOG_WAIT_MS = 30_000;
 /** How long a put that wants more copies waits for members whose session is just not up. */
 export const REPLICATE_UP_WAIT_MS = 10_000;
+/** What was fetched to be read, and kept because it belongs here, is durable after about this long. */
+export const COPY_FLUSH_MS = 1000;
 /** What was kept or pushed is neither collected nor dropped as surplus for this long. */
 export const PIN_MS = 60 * 60_000;
 /** Objects that are pinned at most; the oldest pins go first. */
@@ -228,3 +230,12 @@ export const CONTROL_ERROR_BYTES_MAX = 4 * 1024 * 1024;
 export const DRAIN_MS_MAX = 10_000;
 /** How long cancelled ones may take to clean up. */
 export const ABANDON_MS_MAX = 2000;
+
+/** Most bytes of one message of a handshake. */
+export const HANDSHAKE_MESSAGE_BYTES_MAX = 8 * 1024;
+/** How long a handshake may take in all. */
+export const HANDSHAKE_TIMEOUT_MS = 10_000;
+/** Most connections in handshake that others began; beyond, the oldest goes. */
+export const HANDSHAKES_MAX = 256;
+/** Most sessions of a node. */
+export const SESSIONS_MAX = 1024;

@@ -1,0 +1,203 @@
+/**
+ * All that a node does about records and objects of the network, put together: what it answers, what it does for its own
+ * vault, what it does by itself.
+ *
+ * @module
+ */
+
+import {
+  type Clock,
+  KEEP_BYTES_IN_FLIGHT,
+  KEEP_OBJECTS_IN_FLIGHT,
+  type NodeId,
+  shortHex,
+  type Timers,
+} from "../base/mod.ts";
+import type { LogHead, Presence, RequestName, Requests } from "../net/mod.ts";
+import { Exchange } from "./exchange.ts";
+import { Fetcher } from "./fetcher.ts";
+import { Gate } from "./gate.ts";
+import { Incoming } from "./incoming.ts";
+import { LogSync } from "./log_sync.ts";
+import type { Mesh } from "./mesh.ts";
+import { Pins } from "./pins.ts";
+import { Draws, Placement } from "./placement.ts";
+import type { Ledger, ObjectStore, Upkeep } from "./ports.ts";
+import { Pusher } from "./pusher.ts";
+import type { RemoteObjects } from "./remote_objects.ts";
+import { Replicator } from "./replicator.ts";
+import { SegmentEntry } from "./segment_entry.ts";
+import { Tasks } from "./tasks.ts";
+
+/** Requests that replication answers. */
+export const REPLICATION_REQUESTS = [
+  "heads",
+  "segments",
+  "segmentList",
+  "get",
+  "have",
+  "keep",
+  "push",
+] as const satisfies readonly RequestName[];
+
+export type ReplicationRequest = typeof REPLICATION_REQUESTS[number];
+
+/** The part of a channel's handler that is about records and objects. */
+export interface ReplicationHandler {
+  /** @param from the member that asks */
+  request<N extends ReplicationRequest>(
+    from: NodeId,
+    name: N,
+    ask: Requests[N]["ask"],
+    options: { signal: AbortSignal },
+  ): Promise<Requests[N]["reply"]>;
+  event(from: NodeId, name: "advance", head: LogHead): void;
+}
+
+/** What happens that others may want to hear of. */
+export type ReplicationEvent =
+  /** Two records of one node have one number. */
+  | { readonly kind: "fork"; readonly node: NodeId; readonly sequence: bigint }
+  /** A peer sent what may not be used. */
+  | { readonly kind: "refused"; readonly node: NodeId; readonly reason: string }
+  /** Something in the background went wrong; it goes on or is tried again. */
+  | { readonly kind: "failed"; readonly action: string; readonly error: unknown };
+
+/** What {@link Replication} works with. */
+export interface ReplicationOptions {
+  mesh: Mesh;
+  ledger: Ledger;
+  store: ObjectStore;
+  upkeep: Upkeep;
+  clock: Clock;
+  timers: Timers;
+  onEvent: (event: ReplicationEvent) => void;
+}
+
+/** Records and objects of the network, on one node. */
+export class Replication {
+  readonly #options: ReplicationOptions;
+  readonly #tasks: Tasks;
+  readonly #draws = new Draws();
+  readonly #incoming: Incoming;
+  readonly #fetcher: Fetcher;
+  readonly #pusher: Pusher;
+  readonly #replicator: Replicator;
+  readonly #logs: LogSync;
+  #placement: Placement;
+  #unsubscribes: (() => void)[] = [];
+  /** What peers ask. */
+  readonly handler: ReplicationHandler;
+  /** What the vault asks. */
+  readonly remote: RemoteObjects;
+
+  constructor(options: ReplicationOptions) {
+    const { mesh, ledger, store, clock, timers, onEvent } = options;
+    this.#options = options;
+    this.#placement = new Placement(mesh.view(), this.#draws);
+    const placement = () => this.#placement;
+    const onFailure = (action: string, error: unknown) =>
+      onEvent({ kind: "failed", action, error });
+    const tasks = this.#tasks = new Tasks({ clock, timers, onFailure });
+    const onLiar = (node: NodeId, address: Uint8Array) =>
+      onEvent({ kind: "refused", node, reason: `wrong bytes for object ${shortHex(address)}` });
+    const incoming = this.#incoming = new Incoming(store);
+    const pins = new Pins(clock);
+    const fetcher = this.#fetcher = new Fetcher({ mesh, placement, clock, timers, onLiar });
+    const bounds = { countMax: KEEP_OBJECTS_IN_FLIGHT, bytesMax: KEEP_BYTES_IN_FLIGHT };
+    const entry = new SegmentEntry({
+      ...{ mesh, ledger, store, fetcher, clock, tasks },
+      gate: new Gate(() => bounds),
+      onFork: (node, sequence) => onEvent({ kind: "fork", node, sequence }),
+      onRefused: (node, reason) => onEvent({ kind: "refused", node, reason }),
+    });
+    const logs = this.#logs = new LogSync({ mesh, ledger, store, clock, timers, tasks, entry });
+    const exchange = new Exchange({
+      ...{ mesh, ledger, store, placement, incoming, fetcher, logs, pins, onLiar },
+    });
+    this.#pusher = new Pusher({ mesh, placement, store, tasks });
+    this.#replicator = new Replicator({
+      ...{ mesh, placement, store, clock, timers },
+      pusher: this.#pusher,
+    });
+    this.handler = makeHandler(exchange, logs);
+    this.remote = this.#makeRemote();
+  }
+
+  start(): void {
+    const { mesh } = this.#options;
+    this.#unsubscribes = [
+      mesh.onViewChange((view) => {
+        this.#placement = new Placement(view, this.#draws);
+        const nodes = view.members.map(({ node }) => node);
+        this.#draws.keepOnly(nodes);
+        this.#fetcher.keepOnly(nodes);
+      }),
+      mesh.onDown((node) => this.#pusher.forget(node)),
+    ];
+    this.#placement = new Placement(mesh.view(), this.#draws);
+    this.#logs.start();
+  }
+
+  /** Ends all that is under way and waits for it. */
+  async stop(): Promise<void> {
+    for (const unsubscribe of this.#unsubscribes) unsubscribe();
+    this.#logs.stop();
+    await this.#tasks.stop();
+  }
+
+  /** What this node says of itself about records and objects. */
+  presence(): Pick<Presence, "headsDigest" | "missing" | "missingBytes" | "storedBytes"> {
+    const { ledger, upkeep } = this.#options;
+    return {
+      headsDigest: ledger.headsDigest(),
+      missing: 0n,
+      missingBytes: 0n,
+      storedBytes: BigInt(upkeep.storedBytes()),
+    };
+  }
+
+  #makeRemote(): RemoteObjects {
+    const { mesh } = this.#options;
+    return {
+      fetch: async (address, { signal } = {}) => {
+        const found = await this.#fetcher.find(address, {
+          waitsForPeers: true,
+          ...(signal ? { signal } : {}),
+        });
+        if (found.kind !== "found") return null;
+        const { object: kind, bytes } = found;
+        const isOurs = kind === "public" ||
+          (kind === "sealed" && this.#placement.isHolder(mesh.self, address));
+        if (isOurs) await this.#incoming.keepCopy(address, { kind, bytes }, this.#tasks);
+        return bytes;
+      },
+      offer: (object) => this.#pusher.offer(object),
+      replicate: (request) => this.#replicator.replicate(request),
+      underReplicated: () => ({ objects: 0, etaSeconds: null }),
+      replicas: () => mesh.view().replicas,
+    };
+  }
+}
+
+function makeHandler(exchange: Exchange, logs: LogSync): ReplicationHandler {
+  const answers: {
+    [N in ReplicationRequest]: (
+      from: NodeId,
+      ask: Requests[N]["ask"],
+      signal: AbortSignal,
+    ) => Requests[N]["reply"] | Promise<Requests[N]["reply"]>;
+  } = {
+    heads: (from, ask) => logs.heads(from, ask),
+    segments: (_from, ask) => logs.segments(ask),
+    segmentList: (_from, ask) => logs.segmentList(ask),
+    get: (_from, ask) => exchange.get(ask),
+    have: (_from, ask) => exchange.have(ask),
+    keep: (from, ask, signal) => exchange.keep(from, ask, signal),
+    push: (from, ask) => exchange.push(from, ask),
+  };
+  return {
+    request: async (from, name, ask, { signal }) => await answers[name](from, ask, signal),
+    event: (from, _name, head) => logs.advance(from, head),
+  };
+}
