@@ -5,6 +5,7 @@
  * @module
  */
 
+import type { ResidentNode } from "../daemon/types.ts";
 import type { Io } from "./io.ts";
 import { readSeconds, readText } from "./values.ts";
 
@@ -89,6 +90,8 @@ export interface Context<F extends Flags = Flags> {
   readonly signal: AbortSignal;
   /** All commands, for those that speak of the others. */
   readonly commands: readonly Command[];
+  /** The node that the command runs in; without one it is a process of its own. */
+  readonly node?: ResidentNode;
 }
 
 /** One subcommand. */

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { EXIT_CODES } from "../base/mod.ts";
+import { EXIT_CODES } from "../base/errors.ts";
 
 const STOP_SIGNALS: readonly Deno.Signal[] = Deno.build.os === "windows"
   ? ["SIGINT"]

@@ -7,6 +7,7 @@
  * @module
  */
 
+import { resolve } from "@std/path";
 import { type Bytes, concatBytes, freeBytes } from "../base/mod.ts";
 import { readSecretLine } from "./prompt.ts";
 
@@ -35,6 +36,8 @@ export interface Io {
   secret(message: string, signal: AbortSignal): Promise<string | null>;
   /** An environment variable; an empty one counts as not set. */
   env(name: string): string | undefined;
+  /** A path that the user typed, made absolute: it is relative to where they are. */
+  path(typed: string): string;
   readonly isTerminalIn: boolean;
   readonly isTerminalOut: boolean;
   readonly isTerminalErr: boolean;
@@ -54,19 +57,25 @@ export function systemIo(): Io {
   const env = (name: string) => Deno.env.get(name) || undefined;
   const isTerminalOut = Deno.stdout.isTerminal();
   return {
-    ...gatheredOut({ bytesMax: isTerminalOut ? 0 : GATHERED_BYTES_MAX }),
-    outBytes: writeStreamOut,
+    ...gatheredOut(writeOut, { isTerminalOut }),
+    outBytes: (stream, signal) => streamOut(writeOut, stream, signal),
     err: writeErr,
     input: abortableInput,
     secret: (message, signal) =>
       readSecretLine(message, { source: Deno.stdin, write: writeErr, signal }),
     env,
+    path: (typed) => resolve(typed),
     isTerminalIn: Deno.stdin.isTerminal(),
     isTerminalOut,
     isTerminalErr: Deno.stderr.isTerminal(),
     columns: terminalColumns(),
-    color: isTerminalOut && env("NO_COLOR") === undefined && env("TERM") !== "dumb",
+    color: mayColor({ isTerminalOut, env }),
   };
+}
+
+/** Whether the user's terminal and wishes allow colours. */
+export function mayColor({ isTerminalOut, env }: Pick<Io, "isTerminalOut" | "env">): boolean {
+  return isTerminalOut && env("NO_COLOR") === undefined && env("TERM") !== "dumb";
 }
 
 /** Lines for a pipe or a file wait until there are so many bytes of them, … */
@@ -74,8 +83,15 @@ const GATHERED_BYTES_MAX = 16 * 1024;
 /** … or for so long. */
 const GATHERED_MS_MAX = 20;
 
+/** Writes all of some bytes. @throws OutputClosed */
+type Write = (bytes: Uint8Array) => Promise<void>;
+
 /** Gathers what goes to standard output. A failure of a write that nobody waited for shows at the next call. */
-function gatheredOut({ bytesMax }: { bytesMax: number }): Pick<Io, "out" | "flush"> {
+export function gatheredOut(
+  write: Write,
+  { isTerminalOut }: { isTerminalOut: boolean },
+): Pick<Io, "out" | "flush"> {
+  const bytesMax = isTerminalOut ? 0 : GATHERED_BYTES_MAX;
   let gathered: Uint8Array[] = [];
   let bytes = 0;
   let timer: ReturnType<typeof setTimeout> | null = null;
@@ -87,7 +103,7 @@ function gatheredOut({ bytesMax }: { bytesMax: number }): Pick<Io, "out" | "flus
       const pieces = gathered;
       gathered = [];
       bytes = 0;
-      writing = writing.then(() => writeOut(concatBytes(pieces)));
+      writing = writing.then(() => write(concatBytes(pieces)));
       writing.catch(() => {/* thrown to whoever calls next */});
     }
     return writing;
@@ -114,26 +130,28 @@ async function writeOut(bytes: Uint8Array): Promise<void> {
 }
 
 /** A write that waits for its reader can't be called off; this one is abandoned when the signal fires. */
-async function writeStreamOut(
+export async function streamOut(
+  write: Write,
   stream: ReadableStream<Bytes>,
   signal: AbortSignal,
 ): Promise<void> {
   for await (const piece of stream) {
     signal.throwIfAborted();
-    await unlessAborted(writeOut(piece), signal);
+    await unlessAborted(write(piece), signal);
     freeBytes(piece); // a large file's chunks would pile up until the garbage collector comes
   }
 }
 
 /** The outcome of `work`, unless the signal fires before. Leaves nothing behind on the signal. */
-async function unlessAborted(work: Promise<void>, signal: AbortSignal): Promise<void> {
+export async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  signal.throwIfAborted();
   let onAbort = () => {};
   const aborted = new Promise<never>((_, reject) => {
     onAbort = () => reject(signal.reason);
     signal.addEventListener("abort", onAbort, { once: true });
   });
   try {
-    await Promise.race([work, aborted]);
+    return await Promise.race([work, aborted]);
   } finally {
     signal.removeEventListener("abort", onAbort);
   }

@@ -24,15 +24,18 @@ type Asker = Pick<Context, "io" | "signal"> & {
 /** The passphrase that `--passphrase-file` or `GOVAULT_PASSPHRASE` gives, the file first. */
 export async function givenPassphrase({ io, flags }: Asker): Promise<string | undefined> {
   const file = flags["passphrase-file"];
-  return file === undefined ? io.env("GOVAULT_PASSPHRASE") : await readPassphraseFile(file);
+  return file === undefined ? io.env("GOVAULT_PASSPHRASE") : await readPassphraseFile(file, io);
 }
 
 /** The first line of a file. @throws VaultError if it can't be read or is empty */
-export async function readPassphraseFile(path: string): Promise<string> {
-  const action = `Cannot read the passphrase from ${formatKey(path)}`;
+export async function readPassphraseFile(
+  typedPath: string,
+  io: Pick<Context["io"], "path">,
+): Promise<string> {
+  const action = `Cannot read the passphrase from ${formatKey(typedPath)}`;
   let text: string;
   try {
-    text = await Deno.readTextFile(path);
+    text = await Deno.readTextFile(io.path(typedPath));
   } catch (error) {
     throw asVaultError(error, action);
   }

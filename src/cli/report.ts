@@ -4,7 +4,7 @@
  * @module
  */
 
-import { EXIT_CODES, VaultError } from "../base/mod.ts";
+import { EXIT_CODES, quoteKey, VaultError } from "../base/mod.ts";
 import type { Io } from "./io.ts";
 import { errorDocument, jsonLine } from "./json.ts";
 
@@ -22,6 +22,26 @@ export function reportError(
   }
   if (io.env("GOVAULT_DEBUG") !== undefined) io.err(stackOf(error));
   return EXIT_CODES[error.code];
+}
+
+/** A path as it was typed, and made absolute. */
+export interface TypedPath {
+  typed: string;
+  path: string;
+}
+
+/** An error about a path, told by the name that the user typed for it; any other as it is. */
+export function inTypedWords<E>(error: E, { path, typed }: TypedPath): E | VaultError {
+  if (!(error instanceof VaultError) || path.length < 2) return error;
+  const retold = (text: string) =>
+    text.replaceAll(quoteKey(path), quoteKey(typed)).replaceAll(path, typed);
+  const message = retold(error.message);
+  const hint = error.hint === undefined ? undefined : retold(error.hint);
+  if (message === error.message && hint === error.hint) return error;
+  return new VaultError(error.code, message, {
+    cause: error,
+    ...(hint === undefined ? {} : { hint }),
+  });
 }
 
 /** Errors from below may quote anything; control characters must not reach the terminal. */

@@ -11,12 +11,14 @@ import { jsonLine } from "./json.ts";
 import { answerPassphrase } from "./passphrase.ts";
 
 /** The home that `--home` or `GOVAULT_HOME` names; `undefined` for the platform's own. */
-export function chosenHome({ flags, io }: Pick<Context, "flags" | "io">): string | undefined {
-  return flags.home ?? io.env("GOVAULT_HOME");
+export function chosenHome(
+  { flags, io, node }: Pick<Context, "flags" | "io" | "node">,
+): string | undefined {
+  return node?.home ?? flags.home ?? io.env("GOVAULT_HOME");
 }
 
 /**
- * Opens the vault, hands it to `work`, closes it.
+ * Opens the vault, hands it to `work`, closes it. The vault of a running node is open already and stays so.
  *
  * @param options.create makes the vault if there is none, and tells the user on standard error
  */
@@ -25,7 +27,8 @@ export async function withVault<T>(
   work: (vault: Vault) => Promise<T>,
   options: { create?: boolean } = {},
 ): Promise<T> {
-  const { io, flags, signal } = context;
+  const { io, flags, signal, node } = context;
+  if (node !== undefined) return await work(node.vault);
   // Loaded here, so that `help` and `completions` start without a database.
   const { openVault } = await import("../vault/mod.ts");
   const home = chosenHome(context);

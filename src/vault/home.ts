@@ -26,6 +26,8 @@ import {
   SECRET_BYTES,
 } from "../seal/mod.ts";
 
+export { defaultHome } from "../base/default_home.ts";
+
 const KEY_FILE_BYTES_MAX = 4096;
 
 /** Where things lie in a home. */
@@ -52,26 +54,6 @@ export function homePaths(home: string): HomePaths {
 
 function keyPath(home: string, kind: KeyKind): string {
   return join(homePaths(home).keys, `${kind}.key`);
-}
-
-/** The folder for a vault when none is named: the platform's place for a program's data. */
-export function defaultHome(): string {
-  const variable = (name: string) => Deno.env.get(name) || undefined;
-  const user = variable("HOME") ?? variable("USERPROFILE");
-  const under = (base: string | undefined, ...rest: string[]) => {
-    if (base !== undefined) return join(base, ...rest);
-    throw new VaultError("usage", "Cannot find a place for the vault: HOME is not set", {
-      hint: "name a folder with --home or GOVAULT_HOME",
-    });
-  };
-  switch (Deno.build.os) {
-    case "darwin":
-      return under(user, "Library", "Application Support", "govault");
-    case "windows":
-      return under(variable("LOCALAPPDATA") ?? user, "govault");
-    default:
-      return under(variable("XDG_DATA_HOME") ?? (user && join(user, ".local", "share")), "govault");
-  }
 }
 
 /** Whether a vault has been made in this home. */

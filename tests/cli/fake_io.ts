@@ -31,6 +31,7 @@ export function fakeIo(
       return Promise.resolve(typed.shift() ?? null);
     },
     env: (name) => environment[name],
+    path: (typed) => typed,
     isTerminalIn: false,
     isTerminalOut: false,
     isTerminalErr: false,

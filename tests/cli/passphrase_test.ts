@@ -65,9 +65,9 @@ Deno.test("choosePassphrase: a new one is typed twice the same, and isn't empty"
 
 Deno.test("readPassphraseFile: an empty first line and a missing file are refused", async () => {
   const path = await fileWith("\nsecret\n");
-  await assertRejects(() => readPassphraseFile(path), VaultError, "first line is empty");
+  await assertRejects(() => readPassphraseFile(path, fakeIo()), VaultError, "first line is empty");
   await Deno.remove(path);
-  await assertRejects(() => readPassphraseFile(path), VaultError, "no such file");
+  await assertRejects(() => readPassphraseFile(path, fakeIo()), VaultError, "no such file");
 });
 
 Deno.test("readRecoveryPhrase: words typed or piped, whatever stands between them", async () => {

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { join, relative } from "@std/path";
 import { parseKey, parsePrefix, systemClock, VaultError } from "../../base/mod.ts";
 import type { VersionInfo, VersionSelector } from "../../vault/types.ts";
 import { type Context, defineCommand } from "../command.ts";
@@ -11,7 +12,7 @@ import { formatBytes, formatKey } from "../format.ts";
 import { versionDocument } from "../json.ts";
 import { confirm } from "../output.ts";
 import { withMeter } from "../progress.ts";
-import { reportError } from "../report.ts";
+import { inTypedWords, reportError } from "../report.ts";
 import { withVault } from "../session.ts";
 import { readText, readTime, readVersion } from "../values.ts";
 
@@ -114,17 +115,22 @@ async function getToFile(
   options: { key: string; select: VersionSelector; path: string; force: boolean },
 ): Promise<void> {
   const { io, flags, signal } = context;
-  const { key, path, ...how } = options;
-  const fetched = await withVault(
-    context,
-    (vault) =>
-      withMeter(
-        io,
-        flags,
-        ({ onProgress }) => vault.getToFile(key, path, { ...how, signal, onProgress }),
-      ),
-  );
-  await confirmFetched(context, fetched);
+  const { key, path: typed, ...how } = options;
+  const place = { typed, path: io.path(typed) };
+  try {
+    const { version } = await withVault(
+      context,
+      (vault) =>
+        withMeter(
+          io,
+          flags,
+          ({ onProgress }) => vault.getToFile(key, place.path, { ...how, signal, onProgress }),
+        ),
+    );
+    await confirmFetched(context, { version, path: typed });
+  } catch (error) {
+    throw inTypedWords(error, place);
+  }
 }
 
 /** Fetches a tree, telling of each file; the exit code of the first failure. */
@@ -135,16 +141,19 @@ async function getTree(
   const { io, flags, signal } = context;
   const { prefix, folder, at, force } = options;
   const how = { force, signal, ...(at === undefined ? {} : { at }) };
+  const place = { typed: folder, path: io.path(folder) };
   return await withVault(context, (vault) =>
     withMeter(io, flags, async ({ onProgress, clear }) => {
       let exitCode = 0;
-      for await (const outcome of vault.getTree(prefix, folder, { ...how, onProgress })) {
+      for await (const outcome of vault.getTree(prefix, place.path, { ...how, onProgress })) {
         clear();
         if ("error" in outcome) {
-          const code = reportError(outcome.error, { io, json: flags.json });
+          const error = inTypedWords(outcome.error, place);
+          const code = reportError(error, { io, json: flags.json });
           exitCode = exitCode === 0 ? code : exitCode;
         } else if (outcome.version.meta.type !== "folder") {
-          await confirmFetched(context, outcome);
+          const path = join(folder, relative(place.path, outcome.path));
+          await confirmFetched(context, { version: outcome.version, path });
         }
       }
       return exitCode;

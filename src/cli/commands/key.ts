@@ -69,7 +69,9 @@ async function protect(
   const { remove, newFile } = options;
   await withVault(context, async (vault) => {
     if (remove) return await vault.protect(null);
-    if (newFile !== undefined) return await vault.protect(await readPassphraseFile(newFile));
+    if (newFile !== undefined) {
+      return await vault.protect(await readPassphraseFile(newFile, context.io));
+    }
     // What opened a protected vault is its old passphrase; for any other it is the new one.
     const given = (await vault.status()).protected ? undefined : await givenPassphrase(context);
     await vault.protect(given ?? await newPassphrase(context));

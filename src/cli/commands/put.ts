@@ -12,7 +12,7 @@ import { formatBytes, formatKey, plural } from "../format.ts";
 import { putDocument } from "../json.ts";
 import { confirm } from "../output.ts";
 import { type Meter, withMeter } from "../progress.ts";
-import { reportError } from "../report.ts";
+import { inTypedWords, reportError } from "../report.ts";
 import { chosenHome, withVault } from "../session.ts";
 
 export const put = defineCommand({
@@ -68,12 +68,13 @@ export const put = defineCommand({
 
 /** A slip in a file's name must not leave a new vault behind. */
 async function refuseVain(context: Context): Promise<void> {
+  if (context.node !== undefined) return;
   const { defaultHome, hasVault } = await import("../../vault/mod.ts");
   if (hasVault(chosenHome(context) ?? defaultHome())) return;
   for (const path of context.operands) {
     if (path === "-") continue;
     try {
-      await Deno.stat(path);
+      await Deno.stat(context.io.path(path));
     } catch (error) {
       throw new VaultError("failed", asVaultError(error, `Cannot read ${quoteKey(path)}`).message, {
         hint: "no vault was made",
@@ -110,7 +111,8 @@ async function putAll(context: Context, work: PutWork): Promise<number> {
     for await (const outcome of putOne(context, { ...work, path })) {
       work.meter.clear();
       if ("error" in outcome) {
-        const code = reportError(outcome.error, { io, json: flags.json });
+        const error = inTypedWords(outcome.error, { typed: path, path: io.path(path) });
+        const code = reportError(error, { io, json: flags.json });
         totals.failed++;
         exitCode = exitCode === 0 ? code : exitCode;
         continue;
@@ -139,7 +141,12 @@ async function* putOne(
     return;
   }
   const named = key === undefined ? {} : { key };
-  yield* vault.putPath(path, { ...named, recursive, signal, onProgress });
+  const place = { typed: path, path: io.path(path) };
+  try {
+    yield* vault.putPath(place.path, { ...named, recursive, signal, onProgress });
+  } catch (error) {
+    throw inTypedWords(error, place);
+  }
 }
 
 function putLine(result: PutResult): string {

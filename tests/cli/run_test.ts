@@ -2,7 +2,7 @@ import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/as
 import { VaultError } from "../../src/base/mod.ts";
 import { type Command, defineCommand } from "../../src/cli/command.ts";
 import { OutputClosed } from "../../src/cli/io.ts";
-import { runCommandLine } from "../../src/cli/main.ts";
+import { runCommandLine } from "../../src/cli/run.ts";
 import { fakeIo } from "./fake_io.ts";
 
 function commandThat(run: Command["run"]): Command {

@@ -1,0 +1,81 @@
+/**
+ * What the daemon and its commands need of the peer layer, as values that can be shown.
+ *
+ * @module
+ */
+
+import type { NodeId } from "../base/mod.ts";
+
+/** How a peer fares. */
+export type PeerState = "up" | "connecting" | "down" | "evicted";
+
+/** One other member of the network. */
+export interface PeerInfo {
+  readonly node: NodeId;
+  /** What it calls itself: its host name, of its own choosing. */
+  readonly name: string;
+  /** `host:port`, the one that worked last; empty if none is known. */
+  readonly address: string;
+  /** Whether it holds the vault's key. */
+  readonly role: "owner" | "storage";
+  readonly state: PeerState;
+  readonly rttMs: number | null;
+  readonly bytesIn: number;
+  readonly bytesOut: number;
+  /** Milliseconds since 1970. */
+  readonly lastSeen: number | null;
+  /** Objects that it should hold and does not yet. */
+  readonly missing: number;
+}
+
+/** Something that happened in the network, as `watch` shows it. */
+export type NetworkEvent =
+  | {
+    readonly kind: "message";
+    readonly from: NodeId;
+    readonly to: NodeId | "all";
+    readonly time: number;
+    readonly text: string;
+  }
+  | {
+    readonly kind: "put" | "delete" | "restore" | "prune" | "tag" | "untag";
+    readonly node: NodeId;
+    readonly time: number;
+    readonly count: number;
+  }
+  | {
+    readonly kind: "peer";
+    readonly node: NodeId;
+    readonly name: string;
+    readonly state: PeerState;
+  }
+  | { readonly kind: "repair"; readonly missing: number; readonly missingBytes: number }
+  | { readonly kind: "fork"; readonly node: NodeId; readonly sequence: bigint }
+  | { readonly kind: "refused"; readonly remote: string; readonly reason: string };
+
+/** How the node takes part in its network. */
+export interface PeerStart {
+  readonly host: string;
+  readonly port: number;
+  /** `host:port` of nodes to look for. */
+  readonly peers: readonly string[];
+  readonly lan: boolean;
+  readonly advertise?: string;
+}
+
+/** The peer layer of a running node. */
+export interface PeerSurface {
+  /** Begins to accept and to dial. @throws VaultError `failed` if the port can't be had */
+  start(options: PeerStart): Promise<{ host: string; port: number }>;
+  stop(): Promise<void>;
+  peers(): readonly PeerInfo[];
+  /** A token that admits one more node, or several, for a week. With the vault's key it makes them owners. */
+  invite(options: { masterKey?: Uint8Array<ArrayBuffer> }): string | Promise<string>;
+  /** @throws VaultError `usage` for a damaged token, `denied` for one that is not let in any more */
+  join(token: string): Promise<void>;
+  evict(node: NodeId): Promise<void>;
+  send(to: NodeId | "all", text: string): Promise<{ delivered: number }>;
+  /** What happens from now on. */
+  events(signal: AbortSignal): AsyncIterable<NetworkEvent>;
+  underReplicated(): { objects: number; etaSeconds: number | null };
+}
