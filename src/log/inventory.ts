@@ -33,6 +33,9 @@ export const ENTRY_BYTES = HASH_BYTES + 4;
 
 const MAGIC = encodeUtf8("GVI1");
 
+/** Bytes of an inventory object before its entries. */
+export const INVENTORY_HEADER_BYTES = MAGIC.length + 4;
+
 /**
  * Entries in ascending order of address, each address once, as the bytes the formats hold. Made by
  * {@link packEntries} or by a decoder, so that an instance is always in order. A decoded one is a view of the
@@ -155,7 +158,7 @@ export function encodeInventory(entries: PackedEntries): Bytes {
       `Cannot encode inventory: ${entries.count} entries, the limit is ${INVENTORY_ENTRIES_MAX}`,
     );
   }
-  return new ByteWriter(MAGIC.length + 4 + entries.bytes.length)
+  return new ByteWriter(INVENTORY_HEADER_BYTES + entries.bytes.length)
     .raw(MAGIC).u32(entries.count).raw(entries.bytes).finish();
 }
 

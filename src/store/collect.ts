@@ -20,6 +20,10 @@ export interface CollectOptions {
   deadShareMin: number;
   /** Rewrites only packs that hold a dead frame of this kind. */
   onlyWith?: (frame: FrameRow) => boolean;
+  /** Asked again of each dead frame at the last moment: what has come to be relied on since then stays where it is. */
+  isSpared?: (frame: FrameRow) => boolean;
+  /** Rewrites so many packs at most. */
+  packsMax?: number;
   dryRun?: boolean;
   signal?: AbortSignal;
   onPack?: (done: { packs: number; of: number }) => void;
@@ -103,7 +107,8 @@ export async function collect(store: PackStore, options: CollectOptions): Promis
       .filter(({ number }) => options.dryRun || number !== activePack)
       .map(({ number }) => weigh(store, number, options.isLive))
       .filter((candidate) => isWorthIt(candidate, options))
-      .sort((a, b) => a.live.length - b.live.length);
+      .sort((a, b) => a.live.length - b.live.length)
+      .slice(0, options.packsMax);
   });
 
   for (const [index, { number, live, dead, deadBytes, fileBytes }] of candidates.entries()) {
@@ -115,8 +120,9 @@ export async function collect(store: PackStore, options: CollectOptions): Promis
         continue;
       }
       checkRows();
-      await store.relocate(live, dead);
-      store.dropPack(number);
+      const spared = await store.relocate(live, dead, options.isSpared);
+      result.removedObjects -= spared;
+      if (spared === 0) store.dropPack(number);
     }
     result.rewrittenPacks++;
     result.removedObjects += dead.length;

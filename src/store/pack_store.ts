@@ -314,9 +314,9 @@ export class PackStore implements ChunkStore {
     });
   }
 
-  #inTurn(work: () => Promise<void>): Promise<void> {
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
     const mine = this.#lastTurn.then(work);
-    this.#lastTurn = mine.catch(() => {/* for whoever waits for `mine` */});
+    this.#lastTurn = mine.then(() => {}, () => {/* for whoever waits for `mine` */});
     return mine;
   }
 
@@ -388,9 +388,16 @@ export class PackStore implements ChunkStore {
 
   /**
    * Writes copies of frames to the end of the store, makes them durable, and points the index to them; then forgets the
-   * others. What a crash leaves is either the old frames or the new ones, or both.
+   * others, but for those that are to be spared. What a crash leaves is either the old frames or the new ones, or both.
+   *
+   * @param isSpared asked in the very moment in which the frame would be forgotten
+   * @returns how many were spared: they stay where they are
    */
-  relocate(kept: readonly FrameRow[], forgotten: readonly FrameRow[]): Promise<void> {
+  relocate(
+    kept: readonly FrameRow[],
+    forgotten: readonly FrameRow[],
+    isSpared: (frame: FrameRow) => boolean = () => false,
+  ): Promise<number> {
     return this.#inTurn(async () => {
       const moved = kept.map((frame) => {
         const place = this.#appender.append({ ...frame, pieces: [this.readFrame(frame)] });
@@ -399,13 +406,15 @@ export class PackStore implements ChunkStore {
       // A pack's indexed length must not pass over frames that are not indexed: what waits goes along.
       const batch = this.#pending.all();
       await this.#appender.sync();
+      const going = forgotten.filter((frame) => !isSpared(frame));
       this.guard(() =>
         this.#database.transaction(() => {
-          for (const frame of [...kept, ...forgotten]) this.#forget(frame);
+          for (const frame of [...kept, ...going]) this.#forget(frame);
           this.#enter([...batch, ...moved]);
         })
       );
       this.#pending.delete(batch);
+      return forgotten.length - going.length;
     });
   }
 

@@ -10,7 +10,9 @@ import type { VaultKeys } from "../seal/mod.ts";
 import type { IndexDatabase, PackStore } from "../store/mod.ts";
 import type { ChunkCiphers } from "./chunk_cipher.ts";
 import type { Committer } from "./commit.ts";
+import type { Entrance } from "./entrance.ts";
 import type { RecordIndex } from "./record_index.ts";
+import type { Attachment } from "./remote.ts";
 import type { SegmentReader } from "./segments.ts";
 import type { SmallFiles } from "./small_files.ts";
 import type { Gate, Turns } from "./turns.ts";
@@ -36,6 +38,8 @@ export interface VaultContext {
   readonly chunker: Chunker;
   readonly ciphers: Pick<ChunkCiphers, "expect" | "seal" | "open">;
   readonly smallFiles: Pick<SmallFiles, "seal">;
+  readonly entrance: Entrance;
+  readonly attachment: Attachment;
   /** Segments that were found and can't be read, in words. */
   readonly problems: string[];
 }

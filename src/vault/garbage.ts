@@ -1,6 +1,5 @@
 /**
- * Which stored objects the versions still need. Worked out from the public parts of records alone, by the rule of
- * docs/format.md §6, so that a peer without any key comes to the same answer.
+ * Which stored objects the versions of all vaults still need, marked in the index.
  *
  * @module
  */
@@ -8,6 +7,7 @@
 import {
   type Address,
   equalBytes,
+  ORPHAN_GRACE_MS,
   type RecordId,
   sha256,
   shortHex,
@@ -18,25 +18,15 @@ import {
   decodeInventory,
   type Inventory,
   isVersionRecord,
-  liveLists,
-  type LivenessNode,
   type PackedEntries,
 } from "../log/mod.ts";
-import type { FrameRow } from "../store/mod.ts";
+import { collect, type CollectOptions, type CollectResult, type FrameRow } from "../store/mod.ts";
 import type { VaultContext } from "./context.ts";
+import { namedLists, NOTHING_PLANNED, planLive, type PlannedPrune } from "./live_lists.ts";
 import type { IndexedVersion } from "./record_index.ts";
 import { findObject } from "./read_object.ts";
-import { readPruneList } from "./segments.ts";
 
-/** A prune that is being thought about: it counts as if it were done. */
-export interface PlannedPrune {
-  /** Ids (hex) of the versions it drops. */
-  dropped: ReadonlySet<string>;
-  /** What it carries, by version id (hex). */
-  carried: ReadonlyMap<string, PackedEntries>;
-}
-
-const NOTHING_PLANNED: PlannedPrune = { dropped: new Set(), carried: new Map() };
+export type { PlannedPrune } from "./live_lists.ts";
 
 /** A set of rows of the index: one bit each. */
 class RowSet {
@@ -61,100 +51,92 @@ export interface Marked {
   isLive: (frame: FrameRow) => boolean;
   /** Whether only dropped versions named the object: nobody waits for it any more. */
   isReleased: (frame: FrameRow) => boolean;
+  /** Whether all is here that the answer rests on. If not, what no record names may be needed by what is missing. */
+  isWhole: boolean;
 }
 
-type Node = LivenessNode & { version: IndexedVersion };
+/** How to mark. */
+export interface MarkOptions {
+  planned?: PlannedPrune;
+  /** What to do where this vault's own records or lists are lost: say so, or keep all that the vault ever named. */
+  onLoss?: "throw" | "keep";
+}
 
 /**
- * Marks what is live. Memory: a bit for every object in the index, and the rows of all versions.
+ * Marks what is live. Of another vault of which something is lost, all that it ever named counts as live. Memory: a bit for
+ * every object in the index, and the rows of all versions.
  *
- * @throws VaultError `damaged` if a list that the answer rests on is lost: nothing may be collected then
+ * @throws VaultError `damaged` if something of this vault is lost that the answer rests on, unless that is to be kept
  */
-export function markLive(context: VaultContext, planned: PlannedPrune = NOTHING_PLANNED): Marked {
-  const { index, store } = context;
+export function markLive(
+  context: VaultContext,
+  { planned = NOTHING_PLANNED, onLoss = "throw" }: MarkOptions = {},
+): Marked {
+  const { store } = context;
+  const own = toHex(context.keys.vaultId);
+  const plan = planLive(context, planned);
+  const ownPlan = plan.vaults.get(own)!;
+  if (ownPlan.missing > 0 && onLoss === "throw") {
+    store.reindex("versions are not in it that others follow");
+    throw cannotCollect(`${ownPlan.missing} records of the log are missing`);
+  }
   const live = new RowSet(store.index.lastRow());
   const named = new RowSet(store.index.lastRow());
-  const carriedLists = index.carriedOf(context.keys.vaultId);
-
-  const nodes: Node[] = index.allVersions().map((version) => {
-    const id = toHex(version.id);
-    return {
-      version,
-      id: version.id,
-      base: version.parents[0] ?? null,
-      dropped: version.dropped || planned.dropped.has(id),
-      carried: carriedLists.has(id) || planned.carried.has(id),
-    };
-  });
-  const { inventoryOf, carriedOf, missing } = liveLists(nodes);
-  if (missing.length > 0) {
-    store.reindex("versions are not in it that others follow");
-    throw new VaultError(
-      "damaged",
-      `Cannot collect garbage: ${missing.length} records of the log are missing`,
-      {
-        hint: "`govault verify` tells what is lost",
-      },
-    );
-  }
-
-  const mark = (rows: RowSet, address: Address) => {
-    const frame = store.index.find(address);
-    if (frame !== null) rows.add(frame.row);
-  };
-  const markEntries = (rows: RowSet, entries: PackedEntries) => {
-    for (let i = 0; i < entries.count; i++) mark(rows, entries.address(i));
-  };
-  const markInventory = (rows: RowSet, inventory: Inventory, whole: boolean) => {
-    if ("entries" in inventory) return markEntries(rows, inventory.entries);
-    for (const { address } of inventory.parts) {
-      mark(rows, address);
-      const part = readPart(context, address);
-      if (part !== null) markEntries(rows, part);
-      else if (whole) {
-        throw new VaultError(
-          "damaged",
-          `Cannot collect garbage: inventory ${shortHex(address)} is lost`,
-        );
-      }
+  const mark = (rows: RowSet, entries: PackedEntries) => {
+    for (let i = 0; i < entries.count; i++) {
+      const frame = store.index.find(entries.address(i));
+      if (frame !== null) rows.add(frame.row);
     }
   };
-
-  for (const { version } of inventoryOf) {
-    markInventory(live, inventoryOfVersion(context, version), true);
+  const broken = new Set<string>();
+  for (const [vault, { missing }] of plan.vaults) if (missing > 0) broken.add(vault);
+  const read = (address: Address) => findObject(context, address, "list of objects");
+  for (const list of namedLists(context, plan, { read })) {
+    if (list.what === "entries") mark(list.isLive ? live : named, list.entries);
+    else if (list.vault === own && onLoss === "throw") {
+      throw cannotCollect(`${list.kind} ${shortHex(list.address)} is lost`);
+    } else broken.add(list.vault);
   }
-  const listsSeen = new Set<string>();
-  const findList = (address: Address) => findObject(context, address, "prune list");
-  const carriedIds = new Set(carriedOf.map(({ id }) => toHex(id)));
-  for (const lists of carriedLists.values()) {
-    for (const address of lists) {
-      if (listsSeen.has(toHex(address))) continue;
-      listsSeen.add(toHex(address));
-      for (const { version, entries } of readPruneList(address, findList).carried) {
-        if (carriedIds.has(toHex(version))) markEntries(live, entries);
-      }
+  for (const [id, entries] of planned.carried) if (ownPlan.carried.has(id)) mark(live, entries);
+  if (broken.size > 0) {
+    const only = (vault: string) => broken.has(vault);
+    for (const list of namedLists(context, plan, { read, only })) {
+      if (list.what === "entries") mark(live, list.entries);
     }
-  }
-  for (const [id, entries] of planned.carried) if (carriedIds.has(id)) markEntries(live, entries);
-  markPruneLists(context, (address) => mark(live, address));
-
-  for (const { version, dropped } of nodes) {
-    if (dropped) markInventory(named, inventoryOfVersion(context, version), false);
   }
   return {
     isLive: (frame) => live.has(frame.row),
     isReleased: (frame) => named.has(frame.row) && !live.has(frame.row),
+    isWhole: broken.size === 0 && context.problems.length === 0,
   };
 }
 
-/** Prune lists stay as long as their records: the index is rebuilt from them. */
-function markPruneLists(context: VaultContext, mark: (address: Address) => void): void {
-  for (const { row, vault } of context.index.segments()) {
-    if (!equalBytes(vault, context.keys.vaultId)) continue;
-    for (const record of context.segments.open(row).segment.records) {
-      if (record.kind === "prune") record.lists.forEach(mark);
-    }
-  }
+function cannotCollect(state: string): VaultError {
+  return new VaultError("damaged", `Cannot collect garbage: ${state}`, {
+    hint: "`govault verify` tells what is lost",
+  });
+}
+
+/**
+ * Collects what is marked as dead. What no record ever named may belong to a put that was interrupted and will be tried
+ * again, or have come ahead of its record: it stays while it is young, and while a record may be missing.
+ */
+export function collectMarked(
+  context: VaultContext,
+  marked: Marked,
+  options: Omit<CollectOptions, "isLive" | "isSpared">,
+): Promise<CollectResult> {
+  const { store, attachment } = context;
+  const now = context.clock.now();
+  const isYoung = (pack: number) => now - (store.packs.stat(pack)?.mtime ?? now) < ORPHAN_GRACE_MS;
+  return collect(store, {
+    ...options,
+    isLive: (frame) => {
+      if (marked.isLive(frame) || attachment.isPinned(frame.address)) return true;
+      return !marked.isReleased(frame) && (!marked.isWhole || isYoung(frame.pack));
+    },
+    isSpared: ({ address }) => attachment.isPinned(address),
+  });
 }
 
 /** The inventory that a version's record states. */
@@ -169,20 +151,18 @@ export function inventoryOfVersion(context: VaultContext, version: IndexedVersio
   return record.inventory;
 }
 
-function readPart(context: VaultContext, address: Address): PackedEntries | null {
-  const bytes = findObject(context, address, "inventory");
-  return bytes !== null && equalBytes(sha256(bytes), address) ? decodeInventory(bytes) : null;
-}
-
-/** All entries of an inventory, in one list for each part. */
-export function entriesOf(context: VaultContext, inventory: Inventory): PackedEntries[] {
+/** All entries of an inventory, in one list for each part. @throws VaultError `damaged` */
+export function entriesOf(
+  context: Pick<VaultContext, "store">,
+  inventory: Inventory,
+): PackedEntries[] {
   if ("entries" in inventory) return [inventory.entries];
   return inventory.parts.map(({ address }) => {
-    const part = readPart(context, address);
-    if (part === null) {
+    const bytes = findObject(context, address, "inventory");
+    if (bytes === null || !equalBytes(sha256(bytes), address)) {
       throw new VaultError("damaged", `Cannot read inventory ${shortHex(address)}: it is lost`);
     }
-    return part;
+    return decodeInventory(bytes);
   });
 }
 

@@ -29,6 +29,7 @@ import {
 import { IndexDamage, IndexDatabase, PackStore, STORE_SCHEMA } from "../store/mod.ts";
 import { ChunkCiphers } from "./chunk_cipher.ts";
 import { Committer } from "./commit.ts";
+import { Entrance } from "./entrance.ts";
 import {
   defaultHome,
   hasVault,
@@ -42,7 +43,8 @@ import {
 import { type HomeLock, lockHome } from "./lock.ts";
 import { findObject } from "./read_object.ts";
 import { RecordIndex, recordSchema } from "./record_index.ts";
-import { contentOfSegment, SegmentReader } from "./segments.ts";
+import { Attachment } from "./remote.ts";
+import { SegmentReader } from "./segments.ts";
 import { SmallFiles } from "./small_files.ts";
 import { Gate, Turns } from "./turns.ts";
 import { Vault } from "./vault.ts";
@@ -164,7 +166,7 @@ async function checkPacks(home: string, keys: VaultKeys): Promise<void> {
   if (denoDisk.list(homePaths(home).packs).length === 0) return;
   const database = new IndexDatabase(":memory:", STORE_SCHEMA + recordSchema(keys.vaultId));
   const index = new RecordIndex(database);
-  const { problems, store } = await openStore(home, { keys, database, index });
+  const { entrance, store } = await openStore(home, { keys, database, index });
   try {
     const { ours, any } = index.vaultsPresent(keys.vaultId);
     if (any && !ours) {
@@ -172,7 +174,7 @@ async function checkPacks(home: string, keys: VaultKeys): Promise<void> {
         "denied",
         `Cannot recover the vault in ${home}: the phrase is another vault's`,
         {
-          hint: problems[0] ?? "check the words, or name another folder with --home",
+          hint: entrance.problems[0] ?? "check the words, or name another folder with --home",
         },
       );
     }
@@ -186,28 +188,16 @@ async function checkPacks(home: string, keys: VaultKeys): Promise<void> {
 async function openStore(
   home: string,
   { keys, database, index }: { keys: VaultKeys; database: IndexDatabase; index: RecordIndex },
-): Promise<{ store: PackStore; problems: string[] }> {
-  const problems: string[] = [];
+): Promise<{ store: PackStore; entrance: Entrance }> {
+  const entrance = new Entrance({ keys, database, index });
   const store = await PackStore.open({
     disk: denoDisk,
     folder: homePaths(home).packs,
     database,
     labelOf: labelOfSealed,
-    onSegments: (segments, read) => {
-      const contents = segments.flatMap((segment) => {
-        try {
-          return [contentOfSegment(segment, { keys, read })];
-        } catch (error) {
-          if (!isVaultError(error, "damaged")) throw error;
-          problems.push(error.message);
-          return [];
-        }
-      });
-      contents.sort((a, b) => Number(a.segment.firstSequence - b.segment.firstSequence));
-      for (const content of contents) index.enter(content);
-    },
+    onSegments: (segments, read) => entrance.enter(segments, read),
   });
-  return { store, problems };
+  return { store, entrance };
 }
 
 /**
@@ -262,7 +252,7 @@ async function assemble(home: string, secrets: HomeSecrets, lock: HomeLock): Pro
   const database = new IndexDatabase(homePaths(home).index, schema);
   const index = new RecordIndex(database);
   try {
-    const { store, problems } = await openStore(home, { keys, database, index });
+    const { store, entrance } = await openStore(home, { keys, database, index });
     const nodeId = sha256(node.publicKey);
     const position = () =>
       database.guard(() => ({ last: index.lastSegment(nodeId), clock: index.totals().clock }));
@@ -281,13 +271,22 @@ async function assemble(home: string, secrets: HomeSecrets, lock: HomeLock): Pro
       store,
       index,
       segments: new SegmentReader({ keys, index, database, read }),
-      committer: new Committer({ keys, node, clock: systemClock, store, position }),
+      committer: new Committer({
+        keys,
+        node,
+        clock: systemClock,
+        store,
+        written: entrance.written,
+        position,
+      }),
       turns: new Turns(),
       gate: new Gate(),
       chunker: new Chunker(keys.gearSeed),
       ciphers,
       smallFiles,
-      problems,
+      entrance,
+      attachment: new Attachment(),
+      problems: entrance.problems,
     };
     const release = () => {
       ciphers.close();

@@ -4,14 +4,7 @@
  * @module
  */
 
-import {
-  equalBytes,
-  isVaultError,
-  ORPHAN_GRACE_MS,
-  REPACK_DEAD_SHARE,
-  sha256,
-  toHex,
-} from "../base/mod.ts";
+import { equalBytes, isVaultError, REPACK_DEAD_SHARE, sha256, toHex } from "../base/mod.ts";
 import {
   type CarriedList,
   clockMs,
@@ -23,9 +16,16 @@ import {
   packEntries,
   splitPruneList,
 } from "../log/mod.ts";
-import { collect, type CollectResult, type FrameRow } from "../store/mod.ts";
+import type { CollectResult, FrameRow } from "../store/mod.ts";
 import type { VaultContext } from "./context.ts";
-import { entriesOf, idSet, inventoryOfVersion, markLive, type PlannedPrune } from "./garbage.ts";
+import {
+  collectMarked,
+  entriesOf,
+  idSet,
+  inventoryOfVersion,
+  markLive,
+  type PlannedPrune,
+} from "./garbage.ts";
 import { loadManifest, needsOf } from "./manifests.ts";
 import { deleteKey } from "./put.ts";
 import type { IndexedVersion } from "./record_index.ts";
@@ -245,22 +245,16 @@ function collectGarbage(
 
 async function markAndCollect(
   context: VaultContext,
-  options: CollectGarbageOptions,
+  { planned, dryRun, onlyIfLive, signal, onProgress }: CollectGarbageOptions,
 ): Promise<CollectResult> {
   const marked = context.database.guard(() =>
-    markLive(context, options.dryRun ? options.planned : undefined)
+    markLive(context, dryRun && planned !== undefined ? { planned } : {})
   );
-  const now = context.clock.now();
-  const isYoung = (pack: number) =>
-    now - (context.store.packs.stat(pack)?.mtime ?? now) < ORPHAN_GRACE_MS;
-  return await collect(context.store, {
-    // What no record ever named may belong to a put that was interrupted and will be tried again.
-    isLive: (frame) => marked.isLive(frame) || (!marked.isReleased(frame) && isYoung(frame.pack)),
-    deadShareMin: options.onlyIfLive ? 0 : REPACK_DEAD_SHARE,
-    ...(options.onlyIfLive ? { onlyWith: options.onlyIfLive } : {}),
-    dryRun: options.dryRun,
-    ...(options.signal ? { signal: options.signal } : {}),
-    onPack: ({ packs, of }) =>
-      options.onProgress?.({ doneBytes: packs, totalBytes: of, item: "packs" }),
+  return await collectMarked(context, marked, {
+    deadShareMin: onlyIfLive ? 0 : REPACK_DEAD_SHARE,
+    ...(onlyIfLive ? { onlyWith: onlyIfLive } : {}),
+    dryRun,
+    ...(signal ? { signal } : {}),
+    onPack: ({ packs, of }) => onProgress?.({ doneBytes: packs, totalBytes: of, item: "packs" }),
   });
 }
