@@ -5,6 +5,8 @@
  */
 
 export * from "./address_map.ts";
+export * from "./handshake.ts";
+export * from "./handshake_messages.ts";
 export * from "./mesh.ts";
 export * from "./network_file.ts";
 export * from "./placement.ts";
