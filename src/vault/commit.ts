@@ -17,6 +17,8 @@ import {
   type RecordId,
   SEGMENT_BODY_BYTES_MAX,
   SEGMENT_RECORDS_MAX,
+  sha256,
+  toHex,
   VaultError,
   VERSION_PARENTS_MAX,
 } from "../base/mod.ts";
@@ -32,7 +34,7 @@ import {
 } from "../log/mod.ts";
 import type { VaultKeys } from "../seal/mod.ts";
 import type { PackStore } from "../store/mod.ts";
-import type { IndexedSegment } from "./record_index.ts";
+import type { IndexedSegment, SegmentContent } from "./record_index.ts";
 
 /** A record on its way into the log. */
 export interface Draft {
@@ -65,6 +67,11 @@ export interface CommitterOptions {
   node: Ed25519Signer;
   clock: Clock;
   store: Pick<PackStore, "put" | "sync" | "flush">;
+  /**
+   * Where what a segment holds is left while it is being written, by its address (hex): whoever enters it into the index need
+   * not decode what was encoded just before.
+   */
+  written: Map<string, SegmentContent>;
   /** The last segment of our own log, and the highest clock seen. */
   position: () => { last: IndexedSegment | null; clock: bigint };
 }
@@ -126,21 +133,38 @@ export class Committer {
       sealedBodies.set(sealed.header);
       sealedBodies.set(sealed.body, sealed.header.length);
     }
-    const builder = new SegmentBuilder({
+    const header = {
       vaultKey: keys.signer.publicKey,
       nodeKey: node.publicKey,
       firstSequence: BigInt(last === null ? 1 : last.first + last.count),
       previous: last?.lastId ?? NO_RECORD,
       sealedBodies,
-    });
+    };
+    const builder = new SegmentBuilder(header);
+    const records: RecordPublic[] = [];
     let time = highest;
     const committed = batch.map(({ draft }) => {
       time = nextClock(time, clock.now());
-      return { id: builder.add(draft.record(time)), clock: time };
+      const record = draft.record(time);
+      records.push(record);
+      return { id: builder.add(record), clock: time };
     });
-    const { address, bytes } = builder.finish({ vault: keys.signer, node });
-    await store.put({ kind: "segment", address, pieces: [bytes] });
-    await store.flush();
+    const { address, bytes, ids } = builder.finish({ vault: keys.signer, node });
+    const owners = { vaultId: keys.vaultId, nodeId: sha256(node.publicKey) };
+    const segment = { ...header, ...owners, records, ids };
+    const sizes = batch.map(({ draft: { body } }) => "size" in body ? body.size : 0);
+    const { written } = this.#options;
+    const name = toHex(address);
+    // The lists of a prune are read from the store.
+    if (records.every(({ kind }) => kind !== "prune")) {
+      written.set(name, { address, segment, sizes, prunes: new Map() });
+    }
+    try {
+      await store.put({ kind: "segment", address, pieces: [bytes] });
+      await store.flush();
+    } finally {
+      written.delete(name);
+    }
     const entered = this.#options.position().last;
     if (entered === null || !equalBytes(entered.lastId, committed.at(-1)!.id)) {
       throw new VaultError("failed", "Cannot commit: what was written was not found again", {

@@ -6,7 +6,7 @@
  * @module
  */
 
-import { type Bytes, isVaultError, toHex } from "../base/mod.ts";
+import { isVaultError, toHex } from "../base/mod.ts";
 import { decodeManifest, encodeManifest, ReferenceBuilder, References } from "../content/mod.ts";
 import {
   type ContentBody,
@@ -18,7 +18,7 @@ import {
 import type { Draft } from "./commit.ts";
 import type { VaultContext } from "./context.ts";
 import { type Before, isUnchanged } from "./put.ts";
-import type { SealedFile } from "./small_work.ts";
+import type { SealedFile, SealJob } from "./small_work.ts";
 import type { FileMeta, PutResult } from "./types.ts";
 import { latestVersion, type NamedKey, nameKey, readBody } from "./versions.ts";
 
@@ -60,12 +60,11 @@ export async function putSmall(
       const files = await sealAll(context, placed);
       signal?.throwIfAborted();
       await context.store.room();
-      return await record(
-        context,
-        placed.map((each, i) => {
-          return each === null ? null : describe(context, each, files[i] ?? null);
-        }),
-      );
+      const described = placed.map((each, i) => {
+        return each === null ? null : describe(context, each, files[i] ?? null);
+      });
+      freeAll(files);
+      return await record(context, described);
     }));
 }
 
@@ -126,32 +125,49 @@ function lookBefore(context: VaultContext, key: NamedKey): Before | null {
   };
 }
 
+/** So many files go to the worker at once: others can be written while it goes on. */
+const JOB_FILES = 64;
+
 /** Reads and seals the files among the entries; `null` for all others. */
 async function sealAll(
   context: VaultContext,
   placed: readonly (Placed | null)[],
 ): Promise<(SealedFile | null)[]> {
-  const places: number[] = [];
-  const job = {
-    paths: [] as string[],
-    sizes: [] as number[],
-    mtimes: [] as number[],
-    known: [] as (Bytes | null)[],
-  };
-  placed.forEach((each, i) => {
-    if (each === null || each.entry.meta.type !== "file") return;
-    const { entry, before } = each;
-    places.push(i);
-    job.paths.push(entry.path);
-    job.sizes.push(entry.size);
-    job.mtimes.push(entry.meta.mtime);
-    const references = before.manifest?.references;
-    job.known.push(references?.count === 1 ? references.id(0).slice() : null);
-  });
   const files = new Array<SealedFile | null>(placed.length).fill(null);
-  if (places.length === 0) return files;
-  (await context.smallFiles.seal(job)).forEach((file, i) => files[places[i]!] = file);
+  const places: number[] = [];
+  placed.forEach((each, i) => {
+    if (each?.entry.meta.type === "file") places.push(i);
+  });
+  const jobs: Promise<void>[] = [];
+  for (let start = 0; start < places.length; start += JOB_FILES) {
+    const some = places.slice(start, start + JOB_FILES);
+    jobs.push(
+      context.smallFiles.seal(jobOf(some.map((i) => placed[i]!))).then((sealed) => {
+        sealed.forEach((file, i) => files[some[i]!] = file);
+      }),
+    );
+  }
+  await Promise.all(jobs);
   return files;
+}
+
+/** Frees what the files' bytes are views of: all is in the store. */
+function freeAll(files: readonly (SealedFile | null)[]): void {
+  for (const file of files) {
+    if (file?.what === "sealed" && file.bytes.buffer.byteLength > 0) file.bytes.buffer.transfer(0);
+  }
+}
+
+function jobOf(placed: readonly Placed[]): SealJob {
+  return {
+    paths: placed.map(({ entry }) => entry.path),
+    sizes: placed.map(({ entry }) => entry.size),
+    mtimes: placed.map(({ entry }) => entry.meta.mtime),
+    known: placed.map(({ before }) => {
+      const references = before.manifest?.references;
+      return references?.count === 1 ? references.id(0).slice() : null;
+    }),
+  };
 }
 
 /** What is to be said of an entry, after putting its chunk into the store; `null` if its file can't be had so. */

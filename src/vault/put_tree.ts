@@ -15,6 +15,7 @@ import { putSmall, type SmallEntry } from "./put_small.ts";
 import {
   BATCH_BYTES,
   BATCH_ENTRIES,
+  BATCH_ENTRY_BYTES,
   ENTRIES_IN_WORK,
   ENTRY_BYTES,
   LARGE_FILE_BYTES,
@@ -69,7 +70,7 @@ function* tasks(
   let batchBytes = 0;
   const takeBatch = (): Task<PutOutcome[]> => {
     const entries = batch;
-    const bytes = 2 * batchBytes + entries.length * ENTRY_BYTES;
+    const bytes = batchBytes + entries.length * BATCH_ENTRY_BYTES;
     [batch, batchBytes] = [[], 0];
     return { bytes, start: () => putBatch(context, entries, { ...options, progress: progress! }) };
   };

@@ -15,6 +15,12 @@ import {
   type SealReply,
 } from "./small_work.ts";
 
+/** So many jobs the worker has at a time. */
+const SENT_JOBS_MAX = 4;
+
+/** While more than these wait beside, this thread has nothing else to do and takes its share. */
+const WAITING_JOBS_MIN = 8;
+
 /** From this many files on a worker is worth its start, which takes some 100 ms. */
 const WORKER_FILES_MIN = 256;
 
@@ -29,7 +35,7 @@ interface Waiting {
   resolve: (reply: SealReply) => void;
 }
 
-/** Does batches on this thread, one at a time, until the worker is there, and then on that one. */
+/** Does jobs on the worker, and on this thread until that one is there and whenever it is far behind. */
 export class SmallFiles {
   readonly #sealer: Sealer;
   readonly #masterKey: Bytes;
@@ -61,13 +67,14 @@ export class SmallFiles {
   }
 
   #goOn(): void {
-    if (this.#state === "ready") {
-      for (const waiting of this.#queue.splice(0)) {
-        const task = ++this.#task;
-        this.#sent.set(task, waiting);
-        this.#worker!.postMessage({ task, seal: waiting.job } satisfies SmallLetter);
-      }
-    } else if (!this.#isBusy && this.#queue.length > 0) void this.#work(this.#queue.shift()!);
+    while (this.#state === "ready" && this.#queue.length > 0 && this.#sent.size < SENT_JOBS_MAX) {
+      const waiting = this.#queue.shift()!;
+      const task = ++this.#task;
+      this.#sent.set(task, waiting);
+      this.#worker!.postMessage({ task, seal: waiting.job } satisfies SmallLetter);
+    }
+    const left = this.#state === "ready" ? WAITING_JOBS_MIN : 0;
+    if (!this.#isBusy && this.#queue.length > left) void this.#work(this.#queue.shift()!);
   }
 
   async #work({ job, resolve }: Waiting): Promise<void> {
@@ -91,6 +98,7 @@ export class SmallFiles {
       }
       this.#sent.get(data.task)?.resolve(data.sealed);
       this.#sent.delete(data.task);
+      this.#goOn();
     };
     worker.onerror = (event) => {
       event.preventDefault();

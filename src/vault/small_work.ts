@@ -92,6 +92,7 @@ function encodeReply(files: readonly Work[]): SealReply {
       bytes.set(piece, at);
       at += piece.length;
     }
+    freeBytes(body);
   }
   return { lengths, bytes };
 }

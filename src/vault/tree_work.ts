@@ -15,8 +15,10 @@ export const LARGE_FILE_BYTES = 20 * 1024 * 1024;
 export const ENTRY_BYTES = 4 * 1024;
 
 /** How many small entries go in one batch, and how many bytes their files may have. */
-export const BATCH_ENTRIES = 128;
-export const BATCH_BYTES = 1024 * 1024;
+export const BATCH_ENTRIES = 512;
+export const BATCH_BYTES = 4 * 1024 * 1024;
+/** What an entry of a batch holds beside its bytes. */
+export const BATCH_ENTRY_BYTES = 1024;
 
 /** Sums up what the entries in work report. */
 export class TreeProgress {
