@@ -130,7 +130,7 @@ function highBits(count: number): number {
 
 /**
  * The first position p in (from, to] where the hash of the 32 bytes before p is zero under the mask, or
- * {@link NO_CUT}. Whole fours go the fast way. The parts are functions of their own because the compiler makes
+ * {@link NO_CUT}. Whole words go the fast way. The parts are functions of their own because the compiler makes
  * a loop noticeably slower when others stand in the same function (by 30 % as measured).
  */
 function scan(
@@ -140,10 +140,17 @@ function scan(
   to: number,
   mask: number,
 ): number {
-  const foursEnd = from + ((to - from) & ~3);
-  const found = scanFours(gear, bytes, from, foursEnd, mask, hashBefore(gear, bytes, from));
-  if (found !== NO_CUT) return found;
-  return scanOnes(gear, bytes, foursEnd, to, mask, hashBefore(gear, bytes, foursEnd));
+  const { byteOffset } = bytes;
+  const wordsFrom = Math.min(from + (-(byteOffset + from) & 3), to);
+  const first = scanOnes(gear, bytes, from, wordsFrom, mask, hashBefore(gear, bytes, from));
+  if (first !== NO_CUT) return first;
+  const wordsTo = wordsFrom + ((to - wordsFrom) & ~3);
+  if (wordsTo > wordsFrom) {
+    const words = new Int32Array(bytes.buffer, byteOffset + wordsFrom, (wordsTo - wordsFrom) / 4);
+    const found = scanWords(gear, words, mask, hashBefore(gear, bytes, wordsFrom));
+    if (found !== NO_CUT) return wordsFrom + found;
+  }
+  return scanOnes(gear, bytes, wordsTo, to, mask, hashBefore(gear, bytes, wordsTo));
 }
 
 /** The gear hash of the 32 bytes before a position: all that it can depend on. */
@@ -154,26 +161,21 @@ function hashBefore(gear: Int32Array, bytes: Uint8Array, at: number): number {
 }
 
 /**
- * The hot loop of a put: four bytes a turn, so that the loop's own cost is shared, in signed 32-bit integers,
- * which the compiler keeps in registers. `to - from` is a multiple of four.
+ * The hot loop of a put: four bytes in one load, so that they share the cost of the loop and of its bounds check, in
+ * signed 32-bit integers, which the compiler keeps in registers. The first byte is the lowest: every machine that Deno
+ * runs on is little-endian.
  */
-function scanFours(
-  gear: Int32Array,
-  bytes: Uint8Array,
-  from: number,
-  to: number,
-  mask: number,
-  hash: number,
-): number {
-  for (let i = from; i < to; i += 4) {
-    hash = ((hash << 1) + gear[bytes[i]!]!) | 0;
-    if ((hash & mask) === 0) return i + 1;
-    hash = ((hash << 1) + gear[bytes[i + 1]!]!) | 0;
-    if ((hash & mask) === 0) return i + 2;
-    hash = ((hash << 1) + gear[bytes[i + 2]!]!) | 0;
-    if ((hash & mask) === 0) return i + 3;
-    hash = ((hash << 1) + gear[bytes[i + 3]!]!) | 0;
-    if ((hash & mask) === 0) return i + 4;
+function scanWords(gear: Int32Array, words: Int32Array, mask: number, hash: number): number {
+  for (let i = 0; i < words.length; i++) {
+    const word = words[i]!;
+    hash = ((hash << 1) + gear[word & 0xff]!) | 0;
+    if ((hash & mask) === 0) return 4 * i + 1;
+    hash = ((hash << 1) + gear[(word >>> 8) & 0xff]!) | 0;
+    if ((hash & mask) === 0) return 4 * i + 2;
+    hash = ((hash << 1) + gear[(word >>> 16) & 0xff]!) | 0;
+    if ((hash & mask) === 0) return 4 * i + 3;
+    hash = ((hash << 1) + gear[word >>> 24]!) | 0;
+    if ((hash & mask) === 0) return 4 * i + 4;
   }
   return NO_CUT;
 }

@@ -96,6 +96,17 @@ Deno.test("Chunker: a cut depends on the chunk's own bytes only", () => {
   }
 });
 
+Deno.test("Chunker: cuts the same wherever in memory the bytes lie", () => {
+  const chunker = new Chunker(SEED, SMALL);
+  const bytes = new Dice(5).bytes(50_001);
+  const lengths = cutAll(chunker, bytes);
+  for (const offset of [1, 2, 3]) {
+    const moved = new Uint8Array(new ArrayBuffer(offset + bytes.length), offset);
+    moved.set(bytes);
+    assertEquals(cutAll(chunker, moved), lengths, `offset ${offset}`);
+  }
+});
+
 Deno.test("Chunker: another seed cuts elsewhere", () => {
   const bytes = new Dice(4).bytes(200_000);
   const ends = (seed: number) => {
