@@ -5,7 +5,9 @@
  */
 
 import { createHash } from "node:crypto";
-import { type Bytes, compareBytes } from "./bytes.ts";
+import { freeBytes } from "./allocator.ts";
+import { BESIDE_BYTES_MIN, besideOrHere } from "./beside.ts";
+import { type Bytes, compareBytes, concatBytes } from "./bytes.ts";
 import { VaultError } from "./errors.ts";
 
 /** Length of an address or an id. */
@@ -28,6 +30,19 @@ export function sha256(...pieces: readonly Uint8Array[]): Bytes {
   const hash = createHash("sha256");
   for (const piece of pieces) hash.update(piece);
   return new Uint8Array(hash.digest());
+}
+
+/** As {@link sha256}, for large pieces on another thread if one is free. They must not change until it has settled. */
+export async function sha256Beside(...pieces: readonly Uint8Array[]): Promise<Bytes> {
+  if (pieces.every((piece) => piece.length < BESIDE_BYTES_MIN)) return sha256(...pieces);
+  return await besideOrHere(async () => {
+    const [first, ...others] = pieces as Bytes[];
+    if (others.length === 0) return new Uint8Array(await crypto.subtle.digest("SHA-256", first!));
+    const joined = concatBytes(pieces);
+    const hash = await crypto.subtle.digest("SHA-256", joined);
+    freeBytes(joined);
+    return new Uint8Array(hash);
+  }, () => sha256(...pieces));
 }
 
 const HEX: readonly string[] = Array.from(

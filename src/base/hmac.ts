@@ -9,6 +9,7 @@
 
 import { createHash, type Hash } from "node:crypto";
 import { timingSafeEqual } from "@std/crypto/timing-safe-equal";
+import { BESIDE_BYTES_MIN, besideOrHere } from "./beside.ts";
 import type { Bytes } from "./bytes.ts";
 
 /** Block length of each hash, in bytes. */
@@ -16,11 +17,16 @@ const BLOCK_BYTES = { sha256: 64, sha512: 128 } as const;
 
 /** HMAC with one hash and one key. */
 export class Hmac {
+  readonly #algorithm: "sha256" | "sha512";
+  readonly #key: Bytes;
+  #cryptoKey: Promise<CryptoKey> | null = null;
   readonly #inner: Hash;
   readonly #outer: Hash;
 
   /** @param key any length; ours have 32 bytes */
   constructor(algorithm: "sha256" | "sha512", key: Bytes) {
+    this.#algorithm = algorithm;
+    this.#key = key;
     const block = new Uint8Array(BLOCK_BYTES[algorithm]);
     block.set(key.length > block.length ? createHash(algorithm).update(key).digest() : key);
     this.#inner = createHash(algorithm).update(block.map((byte) => byte ^ 0x36));
@@ -32,6 +38,20 @@ export class Hmac {
     const inner = this.#inner.copy();
     for (const piece of pieces) inner.update(piece);
     return new Uint8Array(this.#outer.copy().update(inner.digest()).digest());
+  }
+
+  /** As `digest`, for a large piece on another thread if one is free. It must not change until this has settled. */
+  async digestBeside(piece: Bytes): Promise<Bytes> {
+    if (piece.length < BESIDE_BYTES_MIN) return this.digest(piece);
+    return await besideOrHere(async () => {
+      const key = await (this.#cryptoKey ??= this.#import());
+      return new Uint8Array(await crypto.subtle.sign("HMAC", key, piece));
+    }, () => this.digest(piece));
+  }
+
+  #import(): Promise<CryptoKey> {
+    const hash = this.#algorithm === "sha256" ? "SHA-256" : "SHA-512";
+    return crypto.subtle.importKey("raw", this.#key, { name: "HMAC", hash }, false, ["sign"]);
   }
 }
 

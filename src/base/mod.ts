@@ -6,6 +6,7 @@
 
 export * from "./address.ts";
 export * from "./allocator.ts";
+export * from "./beside.ts";
 export * from "./bytes.ts";
 export * from "./clock.ts";
 export * from "./crc32.ts";

@@ -6,7 +6,7 @@
  */
 
 import { createCipheriv, createDecipheriv } from "node:crypto";
-import { type Bytes, concatBytes } from "../base/mod.ts";
+import { beside, BESIDE_BYTES_MIN, type Bytes, concatBytes } from "../base/mod.ts";
 
 /** Length of the tag at the end of a ciphertext. */
 export const TAG_BYTES = 16;
@@ -25,10 +25,16 @@ function subtleParameters({ nonce, additionalData }: GcmContext): AesGcmParams {
   return { name: "AES-GCM", iv: nonce, additionalData, tagLength: TAG_BYTES * 8 };
 }
 
+/** Large pieces in their turn, small ones at once: there are many of those, and each is done soon. */
+function ofSize<T>(length: number, work: () => Promise<T>): Promise<T> {
+  return length < BESIDE_BYTES_MIN ? work() : beside(work);
+}
+
 /** Ciphertext ‖ tag. The data must not change until this has settled. */
 export async function encryptGcm(context: GcmContext, data: Bytes): Promise<Bytes> {
   const key = await crypto.subtle.importKey("raw", context.key, "AES-GCM", false, ["encrypt"]);
-  return new Uint8Array(await crypto.subtle.encrypt(subtleParameters(context), key, data));
+  const work = () => crypto.subtle.encrypt(subtleParameters(context), key, data);
+  return new Uint8Array(await ofSize(data.length, work));
 }
 
 /** The data of ciphertext ‖ tag, or `null` if the tag is not right. */
@@ -36,7 +42,8 @@ export async function decryptGcm(context: GcmContext, sealed: Bytes): Promise<By
   if (sealed.length < TAG_BYTES) return null;
   const key = await crypto.subtle.importKey("raw", context.key, "AES-GCM", false, ["decrypt"]);
   try {
-    return new Uint8Array(await crypto.subtle.decrypt(subtleParameters(context), key, sealed));
+    const work = () => crypto.subtle.decrypt(subtleParameters(context), key, sealed);
+    return new Uint8Array(await ofSize(sealed.length, work));
   } catch (error) {
     if (error instanceof DOMException && error.name === "OperationError") return null;
     throw error;

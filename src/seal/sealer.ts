@@ -17,6 +17,7 @@ import {
   Hmac,
   PLAIN_BYTES_MAX,
   sha256,
+  sha256Beside,
   shortHex,
   VaultError,
 } from "../base/mod.ts";
@@ -98,11 +99,14 @@ export class Sealer {
     this.#sealHmac = new Hmac("sha512", keys.sealKey);
   }
 
-  /**
-   * The id of a plaintext, 32 bytes. On this thread: WebCrypto hashes on the calling thread too, after copying.
-   */
+  /** The id of a plaintext, 32 bytes. */
   id(plaintext: Bytes): Bytes {
     return this.#idHmac.digest(plaintext);
+  }
+
+  /** As {@link Sealer.id}, of a large plaintext on another thread if one is free. It must not change meanwhile. */
+  idBeside(plaintext: Bytes): Promise<Bytes> {
+    return this.#idHmac.digestBeside(plaintext);
   }
 
   /**
@@ -113,7 +117,8 @@ export class Sealer {
   async seal(input: SealInput): Promise<Sealed> {
     const header = this.#headerOf(input);
     const context = this.#contextOf(header);
-    return sealedOf(header, await encryptGcm(context, input.payload));
+    const body = await encryptGcm(context, input.payload);
+    return sealedOf(header, body, await sha256Beside(header, body));
   }
 
   /** As {@link Sealer.seal}, uncompressed, at once and on this thread: for small objects. */
@@ -124,11 +129,13 @@ export class Sealer {
       payload: plaintext,
       codec: CODEC_RAW,
     });
-    return sealedOf(header, encryptGcmSync(this.#contextOf(header), plaintext));
+    const body = encryptGcmSync(this.#contextOf(header), plaintext);
+    return sealedOf(header, body, sha256(header, body));
   }
 
   /**
-   * The plaintext of a sealed object whose address the caller has checked.
+   * The plaintext of a sealed object, whether or not its address has been checked: what has the right tag was sealed by
+   * whoever has this vault's key, header and all.
    *
    * @param expected what the reference names; `null` where nothing names it (the bodies of a signed segment)
    * @throws VaultError `damaged`, naming the address and what is not right
@@ -141,7 +148,7 @@ export class Sealer {
     const { header, context, body } = this.#takeApart(sealed);
     const payload = await decryptGcm(context, body);
     const plaintext = this.#plaintextOf(sealed, { header, payload, decompress });
-    this.#checkId(sealed, { header, id: this.id(plaintext), expected });
+    this.#checkId(sealed, { header, id: await this.idBeside(plaintext), expected });
     return plaintext;
   }
 
@@ -246,6 +253,6 @@ function fits(codec: Codec, length: { payload: number; plain: number }): boolean
     : length.payload >= 0 && length.payload < length.plain;
 }
 
-function sealedOf(header: Bytes, body: Bytes): Sealed {
-  return { address: sha256(header, body), header, body, length: header.length + body.length };
+function sealedOf(header: Bytes, body: Bytes, address: Address): Sealed {
+  return { address, header, body, length: header.length + body.length };
 }

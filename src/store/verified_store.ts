@@ -4,18 +4,19 @@
  * @module
  */
 
-import { type Address, type Bytes, equalBytes, sha256, shortHex, VaultError } from "../base/mod.ts";
+import {
+  type Address,
+  type Bytes,
+  equalBytes,
+  sha256Beside,
+  shortHex,
+  VaultError,
+} from "../base/mod.ts";
 import type { ChunkStore } from "./chunk_store.ts";
-
-/** From this size on hashing goes to WebCrypto, which works on another thread; below, the round trip costs more. */
-const HASH_ASYNC_BYTES_MIN = 64 * 1024;
 
 /** Whether the bytes are the ones that `address` names. */
 export async function matchesAddress(address: Address, bytes: Bytes): Promise<boolean> {
-  const hash = bytes.length < HASH_ASYNC_BYTES_MIN
-    ? sha256(bytes)
-    : new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
-  return equalBytes(hash, address);
+  return equalBytes(await sha256Beside(bytes), address);
 }
 
 /** A reader over another store that checks every object against its address. */

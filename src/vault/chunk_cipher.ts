@@ -1,12 +1,22 @@
 /**
- * Sealing and opening chunks, here or on a worker thread. A large file keeps two cores busy: this thread reads, cuts,
- * looks up and writes, the worker compresses, seals and checks. A small file is done before a worker has started.
+ * Sealing and opening chunks, here or on a worker thread. Hashing and the cipher go to WebCrypto's threads from here, so
+ * that a large file keeps two cores busy. Compressing goes nowhere by itself, and small chunks are not worth WebCrypto's
+ * trips: for those, once there are enough of them, a worker shares the work.
  *
  * @module
  */
 
-import { type Address, type Bytes, type ErrorCode, shortHex, VaultError } from "../base/mod.ts";
-import { compress, decompress, type ReferenceFields } from "../content/mod.ts";
+import {
+  type Address,
+  BESIDE_BYTES_MIN,
+  type Bytes,
+  type ErrorCode,
+  freeBytes,
+  isVaultError,
+  shortHex,
+  VaultError,
+} from "../base/mod.ts";
+import { compress, decompress, looksIncompressible, type ReferenceFields } from "../content/mod.ts";
 import { CODEC_RAW, CODEC_ZSTD, type Sealed, type Sealer } from "../seal/mod.ts";
 import { matchesAddress } from "../store/mod.ts";
 import { Outbox } from "./outbox.ts";
@@ -24,19 +34,23 @@ export interface ChunkCipher {
    * meanwhile.
    */
   seal(plain: Bytes, id: Bytes): Promise<Sealed>;
-  /** Checks a sealed chunk in full and opens it; takes the bytes over. @throws VaultError `damaged` */
+  /**
+   * Opens a sealed chunk and checks its tag, its id and that it is the one meant; takes the bytes over.
+   *
+   * @throws VaultError `damaged`
+   */
   open(sealed: Bytes, reference: ReferenceFields): Promise<Bytes>;
 }
 
 /** Seals plaintext of any domain, compressed if that pays. */
 export function sealPlain(sealer: Sealer, plain: Bytes, id: Bytes): Promise<Sealed> {
   const compressed = compress(plain);
-  return sealer.seal({
-    id,
-    length: plain.length,
-    payload: compressed ?? plain,
-    codec: compressed === null ? CODEC_RAW : CODEC_ZSTD,
-  });
+  if (compressed === null) return sealRaw(sealer, plain, id);
+  return sealer.seal({ id, length: plain.length, payload: compressed, codec: CODEC_ZSTD });
+}
+
+function sealRaw(sealer: Sealer, plain: Bytes, id: Bytes): Promise<Sealed> {
+  return sealer.seal({ id, length: plain.length, payload: plain, codec: CODEC_RAW });
 }
 
 /** @throws VaultError `damaged` if the bytes are not the ones that the address names */
@@ -60,9 +74,24 @@ export class LocalCipher implements ChunkCipher {
     return sealPlain(this.#sealer, plain, id);
   }
 
+  /** Seals a chunk that is not worth compressing. */
+  sealRaw(plain: Bytes, id: Bytes): Promise<Sealed> {
+    return sealRaw(this.#sealer, plain, id);
+  }
+
+  /**
+   * The address is asked only when something else is wrong, to say what: tag and id prove the same bytes, and to more,
+   * as only who has the key can make them.
+   */
   async open(sealed: Bytes, reference: ReferenceFields): Promise<Bytes> {
-    await checkAddress(reference.address, sealed, "chunk");
-    return await this.#sealer.open(sealed, reference, decompress);
+    try {
+      const plain = await this.#sealer.open(sealed, reference, decompress);
+      freeBytes(sealed);
+      return plain;
+    } catch (error) {
+      if (isVaultError(error, "damaged")) await checkAddress(reference.address, sealed, "chunk");
+      throw error;
+    }
   }
 }
 
@@ -194,7 +223,7 @@ function ownFields({ id, address, length, sealedLength }: ReferenceFields): Refe
   return { id: id.slice(), address: address.slice(), length, sealedLength };
 }
 
-/** Shares the work between the worker, once there is enough to do, and this thread, when the worker is not there or busy. */
+/** Shares the work between this thread and, for chunks of which that has more than is good, the worker. */
 export class ChunkCiphers implements ChunkCipher {
   readonly #local: LocalCipher;
   readonly #worker: WorkerCipher;
@@ -208,15 +237,27 @@ export class ChunkCiphers implements ChunkCipher {
   /** Says that so many bytes of plaintext are coming. */
   expect(bytes: number): void {
     this.#expectedBytes += bytes;
-    if (this.#expectedBytes >= WORKER_BYTES_MIN) this.#worker.start();
   }
 
   seal(plain: Bytes, id: Bytes): Promise<Sealed> {
-    return (this.#worker.isEager ? this.#worker : this.#local).seal(plain, id);
+    if (plain.length >= BESIDE_BYTES_MIN && looksIncompressible(plain)) {
+      return this.#local.sealRaw(plain, id);
+    }
+    return this.#shared().seal(plain, id);
   }
 
   open(sealed: Bytes, reference: ReferenceFields): Promise<Bytes> {
-    return (this.#worker.isEager ? this.#worker : this.#local).open(sealed, reference);
+    const isCompressed = sealed.length < reference.length;
+    if (!isCompressed && sealed.length >= BESIDE_BYTES_MIN) {
+      return this.#local.open(sealed, reference);
+    }
+    return this.#shared().open(sealed, reference);
+  }
+
+  /** The worker if it is there and has time. If it is not there and there is enough to do, it is started. */
+  #shared(): ChunkCipher {
+    if (this.#expectedBytes >= WORKER_BYTES_MIN) this.#worker.start();
+    return this.#worker.isEager ? this.#worker : this.#local;
   }
 
   close(): void {

@@ -48,7 +48,6 @@ async function answer(request: CipherRequest): Promise<void> {
       outbox.add({ task, sealed }, sealed.body);
     } else {
       const plain = ownBytes(await local.open(request.open, request.reference));
-      freeBytes(request.open);
       outbox.add({ task, plain }, plain);
     }
   } catch (error) {

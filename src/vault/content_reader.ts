@@ -12,7 +12,7 @@ import { fetchObject } from "./read_object.ts";
 /** What reading takes of the vault. */
 type ReaderContext = Pick<VaultContext, "ciphers" | "store">;
 
-/** The plaintext of one chunk: address, tag and id have been checked. */
+/** The plaintext of one chunk: tag and id have been checked. */
 export async function readChunk(
   context: ReaderContext,
   reference: ReferenceFields,

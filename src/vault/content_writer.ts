@@ -112,6 +112,7 @@ class ContentWriter {
   readonly #guess: Guess;
   readonly #buffers: Buffer[] = [];
   #turn = 0;
+  #lastId: Promise<Bytes> | null = null;
   #failure: { error: unknown } | null = null;
   #ordinal = 0;
   #size = 0;
@@ -204,11 +205,14 @@ class ContentWriter {
   ): Promise<number> {
     const tried = this.#guess.run(this.#ordinal, { room: end - start, ended });
     if (tried.length === 0) return 0;
+    let next = start;
+    const ids = await Promise.all(tried.map((old) => {
+      const chunk = bytes.subarray(next, next += old.length);
+      return this.#context.keys.chunk.idBeside(chunk);
+    }));
     let taken = 0;
-    for (const old of tried) {
-      const from = start + taken;
-      const id = this.#context.keys.chunk.id(bytes.subarray(from, from + old.length));
-      if (!equalBytes(id, old.id) || !await this.#context.store.has(old.address)) {
+    for (const [i, old] of tried.entries()) {
+      if (!equalBytes(ids[i]!, old.id) || !await this.#context.store.has(old.address)) {
         this.#guess.failed(this.#ordinal);
         break;
       }
@@ -221,8 +225,12 @@ class ContentWriter {
   async #submit(buffer: Buffer, chunk: Bytes): Promise<void> {
     buffer.hold();
     const ordinal = this.#ordinal;
-    const work = this.#process(chunk, ordinal).finally(() => buffer.release());
+    const id = this.#context.keys.chunk.idBeside(chunk);
+    const work = this.#process(chunk, id, ordinal).finally(() => buffer.release());
     await this.#enqueue(work);
+    // One chunk is cut while the id of the one before is computed, and what has ended meanwhile goes on.
+    await this.#lastId;
+    this.#lastId = id;
   }
 
   async #enqueue(work: Promise<ReferenceFields>): Promise<void> {
@@ -252,8 +260,12 @@ class ContentWriter {
     return fields;
   }
 
-  async #process(chunk: Bytes, ordinal: number): Promise<ReferenceFields> {
-    const id = this.#context.keys.chunk.id(chunk);
+  async #process(
+    chunk: Bytes,
+    idComing: Promise<Bytes>,
+    ordinal: number,
+  ): Promise<ReferenceFields> {
+    const id = await idComing;
     this.#guess.met(ordinal, id);
     const known = this.#context.store.findLabel(id);
     if (known !== null) {

@@ -1,7 +1,7 @@
 /** Sealing and opening chunks on the worker thread. */
 
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { type Bytes, concatBytes, VaultError } from "../../src/base/mod.ts";
+import { type Bytes, concatBytes, sha256, VaultError } from "../../src/base/mod.ts";
 import { prepareCompression } from "../../src/content/mod.ts";
 import { deriveVaultKeys } from "../../src/seal/mod.ts";
 import { LocalCipher, WorkerCipher } from "../../src/vault/chunk_cipher.ts";
@@ -50,6 +50,24 @@ Deno.test("WorkerCipher: opens what was sealed, and names what is damaged", asyn
     assertEquals(error.code, "damaged");
     assert(/does not match|do not match/.test(error.message), error.message);
   });
+});
+
+Deno.test("LocalCipher.open: the tag is enough; where it is wrong, the address tells whose fault it is", async () => {
+  const cipher = new LocalCipher(sealer);
+  const bytes = plain(200_000, 13);
+  const id = sealer.id(bytes);
+  const { address, header, body, length: sealedLength } = await cipher.seal(bytes, id);
+  const whole = concatBytes([header, body]);
+  const reference = { id, address, length: bytes.length, sealedLength };
+  assertEquals(await cipher.open(whole.slice(), { ...reference, address: id }), bytes);
+
+  const flipped = whole.slice();
+  flipped[1000]! ^= 1;
+  for (const [named, state] of [[address, "do not match its address"], [sha256(flipped), "tag"]]) {
+    const opening = () => cipher.open(flipped, { ...reference, address: named as Bytes });
+    const error = await assertRejects(opening, VaultError, state as string);
+    assertEquals(error.code, "damaged");
+  }
 });
 
 Deno.test("WorkerCipher: what is under way when it is closed fails", async () => {

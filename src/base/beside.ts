@@ -1,0 +1,38 @@
+/**
+ * Work on other threads, a little at a time. WebCrypto starts a thread for every call that is made: many at once take
+ * the processor from each other and fill its caches with each other's bytes, and the oldest chunk, for which all others
+ * wait, ends last. So few are under way at once, and the others wait in the order they came.
+ *
+ * @module
+ */
+
+import { setImmediate } from "node:timers";
+
+/** Shorter pieces of work are not worth a thread of their own, nor waiting for one. */
+export const BESIDE_BYTES_MIN = 64 * 1024;
+
+/** One for each of two cores, and one that is ready when one of them ends. */
+const BESIDE_MAX = 3;
+
+let underWay = 0;
+const waiting: (() => void)[] = [];
+
+/** Begins work that another thread does, as soon as few enough others are under way. */
+export async function beside<T>(work: () => Promise<T>): Promise<T> {
+  if (underWay < BESIDE_MAX) underWay++;
+  else await new Promise<void>((resolve) => waiting.push(resolve));
+  try {
+    return await work();
+  } finally {
+    const next = waiting.shift();
+    if (next === undefined) underWay--;
+    else next(); // it takes the place over
+  }
+}
+
+/** Has another thread do what both can, or, when those have enough to do, this one. */
+export async function besideOrHere<T>(there: () => Promise<T>, here: () => T): Promise<T> {
+  // What has ended since is heard of only in another turn of the event loop.
+  if (underWay >= BESIDE_MAX) await new Promise<void>((resolve) => void setImmediate(resolve));
+  return underWay < BESIDE_MAX ? await beside(there) : here();
+}
