@@ -49,6 +49,8 @@ export const VERSION_PARENTS_MAX = 64;
 export const LOCK_WAIT_MS = 10_000;
 /** Chunks that no record names are kept this long: an interrupted put can go on from them. */
 export const ORPHAN_GRACE_MS = 24 * 60 * 60 * 1000;
+/** Packs that are rewritten in the background before writers get their turn. */
+export const UPKEEP_PACKS_MAX = 4;
 /** A pack is rewritten when at least this share of its bytes is dead. */
 export const REPACK_DEAD_SHARE = 0.2;
 
@@ -239,3 +241,50 @@ export const HANDSHAKE_TIMEOUT_MS = 10_000;
 export const HANDSHAKES_MAX = 256;
 /** Most sessions of a node. */
 export const SESSIONS_MAX = 1024;
+
+/** How long connecting to one address may take. */
+export const DIAL_TIMEOUT_MS = 4000;
+/** Connections that are being made at the same time. */
+export const DIALS_MAX = 64;
+/** A member that can't be reached is dialled again after this long at first, doubled each time. */
+export const REDIAL_DELAY_MS_MIN = 500;
+/** And after this long at most. */
+export const REDIAL_DELAY_MS_MAX = 60_000;
+/** Of two members that hear of each other the one with the larger id waits this long before it dials. */
+export const DIAL_POLITENESS_MS = 1000;
+/** Addresses to try that come from the command line, the local network and tokens. */
+export const DIAL_ADDRESSES_MAX = 256;
+/** Members are pinged this often. */
+export const PING_MS = 5000;
+/** A session over which nothing came for this long is dead. */
+export const SILENCE_MS_MAX = 15_000;
+/** How long a session that may be dead has to show that it isn't. */
+export const ALIVE_CHECK_MS = 3000;
+/** A member of which nobody has heard for this long is absent, unless said otherwise. */
+export const DOWN_AFTER_MS = 10 * 60_000;
+/** Statements of others are saved within this time. */
+export const ROSTER_SAVE_MS = 1000;
+/** Rosters that stay different are exchanged this often. */
+export const ROSTER_AGAIN_MS = 30_000;
+/** Answers in which a roster is fetched at most, before what is left waits for the next time. */
+export const ROSTER_ROUNDS_MAX = 64;
+/** New statements that a member may send at once. */
+export const NEWS_BURST = 256;
+/** And in a second, on and on; the rest waits for the next exchange of rosters. */
+export const NEWS_PER_SECOND = 8;
+/** Statements that a session may bring which are refused, before it is closed. */
+export const REFUSED_STATEMENTS_MAX = 64;
+/** Who broke the protocol is let in again after this long. */
+export const OUTCAST_MS = 5 * 60_000;
+/** How long requests under way may take when a session makes place for another. */
+export const SESSION_DRAIN_MS = 2000;
+/** Remote addresses and reasons of refused connections that are remembered, so that each is told once. */
+export const REFUSALS_REMEMBERED_MAX = 1024;
+/** A refused connection is told again after this long. */
+export const REFUSAL_AGAIN_MS = 10 * 60_000;
+/** Most bytes of UTF-8 of a message between people. */
+export const MAIL_TEXT_BYTES_MAX = 4096;
+/** Events that wait for a listener which doesn't take them; the oldest go. */
+export const EVENT_QUEUE_MAX = 1024;
+/** Listeners to events at once. */
+export const EVENT_LISTENERS_MAX = 256;

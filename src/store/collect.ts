@@ -107,11 +107,11 @@ export async function collect(store: PackStore, options: CollectOptions): Promis
       .filter(({ number }) => options.dryRun || number !== activePack)
       .map(({ number }) => weigh(store, number, options.isLive))
       .filter((candidate) => isWorthIt(candidate, options))
-      .sort((a, b) => a.live.length - b.live.length)
-      .slice(0, options.packsMax);
+      .sort((a, b) => a.live.length - b.live.length);
   });
 
   for (const [index, { number, live, dead, deadBytes, fileBytes }] of candidates.entries()) {
+    if (result.rewrittenPacks === options.packsMax) break;
     options.signal?.throwIfAborted();
     options.onPack?.({ packs: index, of: candidates.length });
     if (!options.dryRun) {

@@ -202,7 +202,15 @@ export class PackStore implements ChunkStore {
   }
 
   #isGone(pack: number): boolean {
-    return this.#appender.writerOf(pack) === null && this.packs.stat(pack) === null;
+    return this.#appender.writerOf(pack) === null && !this.packs.has(pack);
+  }
+
+  /** Where in which file an object's bytes lie; null if it is not there, or still on its way to the file. */
+  locate(address: Address): { path: string; offset: number; length: number } | null {
+    const place = this.#lookUp(address);
+    if (place === null || this.#appender.writerOf(place.pack) !== null) return null;
+    const { pack, offset, length } = place;
+    return { path: this.packs.path(pack), offset, length };
   }
 
   /** What lies at this very place. @throws VaultError `damaged` if the pack ends before */
@@ -344,14 +352,26 @@ export class PackStore implements ChunkStore {
 
   /** Forgets where these objects lie; their space comes back when their packs are rewritten. */
   async remove(addresses: Iterable<Address>): Promise<void> {
+    await this.forget(addresses, () => true);
+  }
+
+  /** As `remove`, of those that are `isGoing`: asked in the very moment. Says how many went. */
+  async forget(
+    addresses: Iterable<Address>,
+    isGoing: (frame: FrameRow) => boolean,
+  ): Promise<number> {
     const removed = [...addresses];
     await this.flush();
-    this.guard(() =>
+    return this.guard(() =>
       this.#database.transaction(() => {
+        let count = 0;
         for (const address of removed) {
           const frame = this.index.find(address);
-          if (frame !== null) this.#forget(frame);
+          if (frame === null || !isGoing(frame)) continue;
+          this.#forget(frame);
+          count++;
         }
+        return count;
       })
     );
   }

@@ -6,11 +6,11 @@
  */
 
 import {
+  type Address,
   type Bytes,
   type Clock,
   concatBytes,
   type Ed25519Signer,
-  equalBytes,
   FRAME_BYTES_MAX,
   HASH_BYTES,
   INLINE_INVENTORY_ENTRIES_MAX,
@@ -72,8 +72,10 @@ export interface CommitterOptions {
    * not decode what was encoded just before.
    */
   written: Map<string, SegmentContent>;
-  /** The last segment of our own log, and the highest clock seen. */
+  /** The segment of our own log with the highest number that is known, and the highest clock seen. */
   position: () => { last: IndexedSegment | null; clock: bigint };
+  /** Whether the index knows a segment. */
+  isEntered: (address: Address) => boolean;
 }
 
 /** Appends records to this node's log. */
@@ -165,8 +167,7 @@ export class Committer {
     } finally {
       written.delete(name);
     }
-    const entered = this.#options.position().last;
-    if (entered === null || !equalBytes(entered.lastId, committed.at(-1)!.id)) {
+    if (!this.#options.isEntered(address)) {
       throw new VaultError("failed", "Cannot commit: what was written was not found again", {
         hint: "run `govault doctor`",
       });

@@ -66,6 +66,8 @@ export interface HomeSecrets {
   /** 32 bytes: everything of the vault derives from it. */
   masterKey: Bytes;
   node: Ed25519Signer;
+  /** The node's Ed25519 seed, 32 bytes. */
+  nodeSeed: Bytes;
   /** 32 bytes that admit to the network. */
   networkSecret: Bytes;
 }
@@ -195,9 +197,11 @@ export async function readSecrets(
   const masterKey = await readMasterKey(home, passphrase, disk);
   const read = (kind: KeyKind) =>
     decodeKeyFile(readKeyFile(home, kind, disk), { kind, passphrase: unprotected });
+  const nodeSeed = await read("node");
   return {
     masterKey,
-    node: new Ed25519Signer(await read("node")),
+    node: new Ed25519Signer(nodeSeed),
+    nodeSeed,
     networkSecret: await read("network"),
   };
 }

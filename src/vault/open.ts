@@ -256,6 +256,7 @@ async function assemble(home: string, secrets: HomeSecrets, lock: HomeLock): Pro
     const nodeId = sha256(node.publicKey);
     const position = () =>
       database.guard(() => ({ last: index.lastSegment(nodeId), clock: index.totals().clock }));
+    const isEntered = (address: Bytes) => database.guard(() => index.findSegment(address) !== null);
     const read = (address: Bytes) => findObject({ store }, address, "segment");
     const ciphers = new ChunkCiphers(keys.chunk, masterKey);
     const smallFiles = new SmallFiles(keys.chunk, masterKey);
@@ -278,6 +279,7 @@ async function assemble(home: string, secrets: HomeSecrets, lock: HomeLock): Pro
         store,
         written: entrance.written,
         position,
+        isEntered,
       }),
       turns: new Turns(),
       gate: new Gate(),
@@ -293,7 +295,7 @@ async function assemble(home: string, secrets: HomeSecrets, lock: HomeLock): Pro
       smallFiles.close();
       lock.release();
     };
-    return new Vault({ context, masterKey, release });
+    return new Vault({ context, secrets, release });
   } catch (error) {
     database.close();
     if (!(error instanceof IndexDamage)) throw error;

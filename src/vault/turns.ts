@@ -27,6 +27,8 @@ export class Gate {
   /** Settles when the last one that wanted to be alone is through. */
   #closed: Promise<unknown> = Promise.resolve();
   readonly #inside = new Set<Promise<unknown>>();
+  /** Those that are alone or wait to be. */
+  #loners = 0;
 
   async share<T>(work: () => Promise<T>): Promise<T> {
     const mine = this.#closed.then(work);
@@ -42,6 +44,16 @@ export class Gate {
     const before = [this.#closed, ...this.#inside];
     const mine = Promise.allSettled(before).then(work);
     this.#closed = mine.catch(() => {/* thrown to whoever waits for `mine` */});
-    return await mine;
+    this.#loners++;
+    try {
+      return await mine;
+    } finally {
+      this.#loners--;
+    }
+  }
+
+  /** As {@link Gate.beAlone}, if nobody is inside or waits; otherwise nothing is done and `null` given. */
+  async beAloneIfFree<T>(work: () => Promise<T>): Promise<T | null> {
+    return this.#inside.size > 0 || this.#loners > 0 ? null : await this.beAlone(work);
   }
 }

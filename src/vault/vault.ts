@@ -12,8 +12,9 @@ import type { VaultContext } from "./context.ts";
 import { diffVersions } from "./diff.ts";
 import { getToFile, openVersion, streamVersion } from "./get.ts";
 import { type GetOutcome, getTree, type GetTreeOptions } from "./get_tree.ts";
-import { isHomeProtected, readMasterKey, writeKey } from "./home.ts";
+import { type HomeSecrets, isHomeProtected, readMasterKey, writeKey } from "./home.ts";
 import { listKeys, type ListOptions } from "./list.ts";
+import { makePeerSide, type PeerSide } from "./peer_side.ts";
 import { prune, purge } from "./prune.ts";
 import { deleteKey, putContent, restoreVersion } from "./put.ts";
 import { type PutOutcome, putPath, type PutPathOptions } from "./put_tree.ts";
@@ -38,14 +39,14 @@ import { describeId, historyOf, nameKey } from "./versions.ts";
 /** An open vault. */
 export class Vault implements AsyncDisposable {
   readonly #context: VaultContext;
-  readonly #masterKey: Bytes;
+  readonly #secrets: HomeSecrets;
   readonly #release: () => void;
   #closed = false;
 
   /** For {@link openVault}: the parts, and what lets go of the home. */
-  constructor(parts: { context: VaultContext; masterKey: Bytes; release: () => void }) {
+  constructor(parts: { context: VaultContext; secrets: HomeSecrets; release: () => void }) {
     this.#context = parts.context;
-    this.#masterKey = parts.masterKey;
+    this.#secrets = parts.secrets;
     this.#release = parts.release;
   }
 
@@ -174,7 +175,7 @@ export class Vault implements AsyncDisposable {
 
   /** Seals the vault's key with a passphrase, or with `null` takes the passphrase off. */
   async protect(passphrase: string | null): Promise<void> {
-    const secret = this.#masterKey;
+    const secret = this.#secrets.masterKey;
     const input = passphrase === null ? {} : { passphrase };
     await writeKey(this.home, { kind: "vault", secret, ...input }, { random: systemRandom });
     const read = await readMasterKey(this.home, () => passphrase ?? "");
@@ -185,7 +186,14 @@ export class Vault implements AsyncDisposable {
 
   /** The 24 words that bring the vault's key back. */
   phrase(): string {
-    return phraseOfKey(this.#masterKey);
+    return phraseOfKey(this.#secrets.masterKey);
+  }
+
+  #peerSide: PeerSide | null = null;
+
+  /** What the vault lends to the node that serves it. Always the same one. */
+  peerSide(): PeerSide {
+    return this.#peerSide ??= makePeerSide(this.#context, this.#secrets);
   }
 
   /** What opening the packs came upon. */
