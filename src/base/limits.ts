@@ -152,6 +152,8 @@ export const LOG_PULLS_MAX = 4;
 export const HEADS_CHECK_MS = 2000;
 /** A segment list that brought nothing is not asked for again until then, unless a log grew. */
 export const SEGMENT_LIST_AGAIN_MS = 60_000;
+/** A peer that gave nothing of use for a log is asked for it again after this long. */
+export const LOG_AGAIN_MS = 15_000;
 /** News of logs that came from others wait this long, as those others tell them too. */
 export const ANNOUNCE_DELAY_MS = 100;
 

@@ -31,6 +31,7 @@ import type { Mesh } from "./mesh.ts";
 import type { Pins } from "./pins.ts";
 import type { Placement } from "./placement.ts";
 import type { Ledger, ObjectStore } from "./ports.ts";
+import { isClosed, memberOf } from "./segment_check.ts";
 
 /** What {@link Exchange} works with. */
 export interface ExchangeOptions {
@@ -72,7 +73,13 @@ export class Exchange {
     const held = addresses.map((address) => store.isDurable(address));
     // An asker that names no heads wants to send, not to drop.
     if (heads.length > 0) addresses.forEach((address, i) => held[i] && pins.add(address));
-    return { held, isBehind: heads.some((head) => isBehind(ledger.head(head.node), head)) };
+    const { members } = this.#options.mesh.view();
+    const isBehindOf = (head: LogHead) => {
+      const member = memberOf(members, head.node);
+      if (member !== null && isClosed(member, ledger)) return false;
+      return isBehind(ledger.head(head.node), head);
+    };
+    return { held, isBehind: heads.some(isBehindOf) };
   }
 
   /** Takes an object ahead of the record that will name it. */

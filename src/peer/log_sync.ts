@@ -14,6 +14,7 @@ import {
   equalBytes,
   HEADS_CHECK_MS,
   isVaultError,
+  LOG_AGAIN_MS,
   LOG_PULLS_MAX,
   type NodeId,
   SEGMENT_LIST_AGAIN_MS,
@@ -29,7 +30,7 @@ import type { LogHead, Requests } from "../net/mod.ts";
 import { keyOf } from "./address_map.ts";
 import type { Mesh, MeshPeer } from "./mesh.ts";
 import type { Ledger, ObjectStore } from "./ports.ts";
-import { memberOf } from "./segment_check.ts";
+import { isClosed, memberOf } from "./segment_check.ts";
 import type { SegmentEntry } from "./segment_entry.ts";
 import type { Tasks } from "./tasks.ts";
 
@@ -62,10 +63,12 @@ export class LogSync {
   readonly #options: LogSyncOptions;
   readonly #wanted = new Map<string, Wanted>();
   readonly #pulling = new Set<string>();
-  /** How far each peer knows each log, as far as we know: only ever too low. By peer, then by log. */
-  readonly #peerHeads = new Map<string, Map<string, bigint>>();
+  /** What each peer knows of each log, as far as we know: only ever too little. By peer, then by log. */
+  readonly #peerHeads = new Map<string, Map<string, Claim>>();
   /** Segment lists that were asked for: by peer and log, with both digests and when. */
   readonly #listed = new Map<string, { digests: string; atMs: number }>();
+  /** Until when a peer isn't asked for a log again, as what it gave was of no use: by peer and log. */
+  readonly #uselessUntil = new Map<string, number>();
   readonly #comparing = new Set<string>();
   readonly #toAnnounce = new Map<string, NodeId>();
   #announceAt: { ms: number; stop: () => void } | null = null;
@@ -209,7 +212,9 @@ export class LogSync {
     const key = keyOf(node);
     this.#peerHeads.delete(key);
     for (const wanted of this.#wanted.values()) wanted.sources.delete(key);
-    for (const pair of this.#listed.keys()) if (pair.startsWith(key)) this.#listed.delete(pair);
+    for (const pairs of [this.#listed, this.#uselessUntil]) {
+      for (const pair of pairs.keys()) if (pair.startsWith(key)) pairs.delete(pair);
+    }
   }
 
   #learnAll(from: NodeId, heads: readonly LogHead[]): void {
@@ -218,9 +223,12 @@ export class LogSync {
 
   #learn(from: NodeId, node: NodeId, claim: Claim): void {
     // Logs of strangers are none of ours, so that a peer's inventions take up no memory.
-    if (memberOf(this.#options.mesh.view().members, node) === null) return;
-    this.#noteKnown(from, node, claim.last);
-    if (!this.#isOfUse(from, node, claim)) return;
+    const member = memberOf(this.#options.mesh.view().members, node);
+    if (member === null) return;
+    this.#noteKnown(from, node, claim);
+    if (!this.#isOfUse(from, node, claim) || isClosed(member, this.#options.ledger)) return;
+    const useless = this.#uselessUntil.get(keyOf(from) + keyOf(node)) ?? 0;
+    if (useless > this.#options.clock.now()) return;
     const key = keyOf(node);
     let wanted = this.#wanted.get(key);
     if (wanted === undefined) this.#wanted.set(key, wanted = { node, sources: new Map() });
@@ -228,12 +236,19 @@ export class LogSync {
     this.#pullNext();
   }
 
-  #noteKnown(peer: NodeId, node: NodeId, last: bigint): void {
+  #noteKnown(peer: NodeId, node: NodeId, { last, digest }: Claim): void {
     const key = keyOf(peer);
     let heads = this.#peerHeads.get(key);
     if (heads === undefined) this.#peerHeads.set(key, heads = new Map());
-    const known = heads.get(keyOf(node)) ?? 0n;
-    if (last > known) heads.set(keyOf(node), last);
+    const known = heads.get(keyOf(node));
+    if (known === undefined || last >= known.last) heads.set(keyOf(node), { last, digest });
+  }
+
+  /** Whether a peer knows all that we know of a log, or another branch of it that it tells of itself. */
+  #knows(peer: NodeId, head: LogHead): boolean {
+    const known = this.#peerHeads.get(keyOf(peer))?.get(keyOf(head.node));
+    if (known === undefined || known.last !== head.last) return (known?.last ?? 0n) > head.last;
+    return known.digest === null || equalBytes(known.digest, head.digest);
   }
 
   /** Whether a peer that says this of a log may have records that we lack. */
@@ -277,7 +292,8 @@ export class LogSync {
       try {
         isWorthMore = await this.#pullFrom(peer, node, claim, signal);
       } catch (error) {
-        if (!isVaultError(error)) throw error; // that source is out; comparing finds it again
+        // That source is out; comparing finds it again. Sessions end all the time, anything else is worth telling.
+        if (!isVaultError(error, "failed")) this.#options.tasks.fail("pull a log", error);
         continue;
       }
       // Behind the others, so that they take turns; a newer claim that came meanwhile stands.
@@ -297,6 +313,10 @@ export class LogSync {
     if (claim.last <= after) return await this.#pullListed(peer, node, claim, signal);
     const { segments } = await peer.channel.request("segments", { node, after }, { signal });
     const { entered } = await entry.enter(peer, node, segments, signal);
+    if (entered === 0) {
+      const untilMs = this.#options.clock.now() + LOG_AGAIN_MS;
+      this.#uselessUntil.set(keyOf(peer.node) + keyOf(node), untilMs);
+    }
     return entered > 0;
   }
 
@@ -349,10 +369,9 @@ export class LogSync {
       const head = ledger.head(node);
       if (head === null) continue;
       for (const peer of mesh.peers()) {
-        const known = this.#peerHeads.get(keyOf(peer.node))?.get(keyOf(node)) ?? 0n;
-        if (known >= head.last) continue;
+        if (this.#knows(peer.node, head)) continue;
         peer.channel.notify("advance", head);
-        this.#noteKnown(peer.node, node, head.last);
+        this.#noteKnown(peer.node, node, head);
       }
     }
     this.#toAnnounce.clear();

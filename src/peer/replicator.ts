@@ -147,16 +147,17 @@ class Effort {
 
   cancel(): void {
     this.#close();
+    this.#abort.abort();
   }
 
   #close(): boolean {
     if (this.#isOver) return false;
     this.#isOver = true;
     for (const stop of this.#stops) stop();
-    this.#abort.abort();
     return true;
   }
 
+  /** What is still under way goes on: more copies than were waited for are wanted too. */
   #end(): void {
     const copies = Math.min(...this.#groups.map((group) => group.copies));
     if (this.#close()) this.#of.settle(copies);

@@ -142,6 +142,14 @@ export function memberOf<M extends { node: NodeId }>(
   return members.find((member) => equalBytes(member.node, node)) ?? null;
 }
 
+/** Whether a log is an evicted node's, of which we know all that counts. */
+export function isClosed(
+  { node, evictedAfter }: Pick<MeshMember, "node" | "evictedAfter">,
+  ledger: Pick<Ledger, "head">,
+): boolean {
+  return evictedAfter !== null && (ledger.head(node)?.last ?? 0n) >= evictedAfter;
+}
+
 /** For messages. */
 export function cannotAccept(node: NodeId, reason: string): string {
   return `Cannot accept segment of node ${shortHex(node)}: ${reason}`;

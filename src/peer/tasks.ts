@@ -44,8 +44,13 @@ export class Tasks {
     try {
       await task(this.signal);
     } catch (error) {
-      if (!this.isStopped) this.#options.onFailure(action, error);
+      this.fail(action, error);
     }
+  }
+
+  /** Tells of a failure that doesn't end the task. */
+  fail(action: string, error: unknown): void {
+    if (!this.isStopped) this.#options.onFailure(action, error);
   }
 
   /** Does a task again and again, each time so long after the last has ended; a failure doesn't end it. */
