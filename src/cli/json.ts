@@ -6,6 +6,7 @@
  */
 
 import { toHex, type VaultError } from "../base/mod.ts";
+import type { NetworkView, PeerInfo } from "../daemon/types.ts";
 import type {
   DiffResult,
   KeyInfo,
@@ -107,23 +108,44 @@ export function tagDocument(tag: TagInfo): Record<string, unknown> {
   return { name: tag.name, time: jsonTime(tag.time), node: toHex(tag.node) };
 }
 
-/** The state of a vault that no node serves. */
-export function statusDocument(status: StatusInfo): Record<string, unknown> {
+/** The state of a vault, and of its network as far as it is known. */
+export function statusDocument(
+  status: StatusInfo,
+  network: NetworkView | null,
+): Record<string, unknown> {
   return {
     node: toHex(status.node),
     vault: toHex(status.vault),
-    network: toHex(status.network),
-    address: null,
-    peers: [],
+    network: toHex(network?.network ?? status.network),
+    address: network?.address ?? null,
+    peers: network?.peers.map(peerDocument) ?? [],
     keys: status.keys,
     versions: status.versions,
     chunks: status.chunks,
     logicalBytes: status.logicalBytes,
     storedBytes: status.storedBytes,
-    underReplicated: status.underReplicated,
+    underReplicated: network?.underReplicated ?? 0,
+    healedInSeconds: network?.etaSeconds ?? null,
+    replicas: network?.replicas ?? null,
     dedupRatio: dedupRatio(status),
     home: status.home,
     protected: status.protected,
+  };
+}
+
+/** A peer. */
+export function peerDocument(peer: PeerInfo): Record<string, unknown> {
+  return {
+    node: toHex(peer.node),
+    name: peer.name,
+    address: peer.address,
+    role: peer.role,
+    state: peer.state,
+    rttMs: peer.rttMs,
+    bytesIn: peer.bytesIn,
+    bytesOut: peer.bytesOut,
+    lastSeen: peer.lastSeen === null ? null : jsonTime(peer.lastSeen),
+    missing: peer.missing,
   };
 }
 

@@ -5,7 +5,7 @@
  */
 
 import { toHex } from "../base/mod.ts";
-import type { Vault } from "../vault/mod.ts";
+import type { CreatedVault, Vault } from "../vault/mod.ts";
 import type { Context } from "./command.ts";
 import { jsonLine } from "./json.ts";
 import { answerPassphrase } from "./passphrase.ts";
@@ -27,7 +27,7 @@ export async function withVault<T>(
   work: (vault: Vault) => Promise<T>,
   options: { create?: boolean } = {},
 ): Promise<T> {
-  const { io, flags, signal, node } = context;
+  const { flags, signal, node } = context;
   if (node !== undefined) return await work(node.vault);
   // Loaded here, so that `help` and `completions` start without a database.
   const { openVault } = await import("../vault/mod.ts");
@@ -39,18 +39,24 @@ export async function withVault<T>(
     create: options.create === true,
     signal,
     passphrase: (ask) => answerPassphrase(context, ask),
-    onCreated: ({ phrase, vault, node }) => {
-      if (flags.json) {
-        io.err(jsonLine({ created: { vault: toHex(vault), node: toHex(node), phrase } }));
-      } else {
-        io.err(`Made a new vault, ${toHex(vault)}.\n\n${phraseAdvice(phrase)}\n`);
-      }
-    },
+    onCreated: (created) => tellCreated(context, created),
   });
   try {
     return await work(vault);
   } finally {
     await vault.close();
+  }
+}
+
+/** Tells on standard error of a vault that was made in passing. */
+export function tellCreated(
+  { io, flags }: Pick<Context, "io" | "flags">,
+  { phrase, vault, node }: CreatedVault,
+): void {
+  if (flags.json) {
+    io.err(jsonLine({ created: { vault: toHex(vault), node: toHex(node), phrase } }));
+  } else {
+    io.err(`Made a new vault, ${toHex(vault)}.\n\n${phraseAdvice(phrase)}\n`);
   }
 }
 

@@ -51,6 +51,44 @@ export function readSpan(text: string, what: string): number {
   return total;
 }
 
+const SIZE_UNITS: Readonly<Record<string, number>> = {
+  "": 1,
+  k: 1024,
+  m: 1024 ** 2,
+  g: 1024 ** 3,
+  t: 1024 ** 4,
+  p: 1024 ** 5,
+};
+
+/** A size such as `500GiB`, `1.5T` or `4096`, in bytes; units are powers of 1024. */
+export function readSize(text: string, what: string): number {
+  const match = /^(\d{1,15}(?:\.\d{1,6})?) ?([kmgtp]?)(?:i?b)?$/i.exec(text);
+  const bytes = match === null ? 0 : Math.round(
+    Number(match[1]) * SIZE_UNITS[match[2]!.toLowerCase()]!,
+  );
+  if (bytes < 1 || !Number.isSafeInteger(bytes)) {
+    throw refuse(text, what, "not a size such as 500GiB or 2T");
+  }
+  return bytes;
+}
+
+/** A port to listen on; 0 lets the system choose. */
+export function readPort(text: string, what: string): number {
+  const port = /^\d{1,5}$/.test(text) ? Number(text) : NaN;
+  if (!(port <= 65_535)) throw refuse(text, what, "not a port from 0 to 65535");
+  return port;
+}
+
+/** An address to dial, `host:port` or `[v6]:port`, as it was typed. */
+export function readHostPort(text: string, what: string): string {
+  const match = /^(?:\[[0-9a-fA-F:.]+(?:%[\w.-]+)?\]|[^\s:[\]/@]{1,255}):(\d{1,5})$/.exec(text);
+  const port = Number(match?.[1]);
+  if (!(port >= 1 && port <= 65_535)) {
+    throw refuse(text, what, "not HOST:PORT, such as 192.0.2.1:3000 or [2001:db8::1]:3000");
+  }
+  return text;
+}
+
 /** A percentage such as `5%`, as a share in (0, 1]. */
 export function readPercent(text: string, what: string): number {
   const match = /^(\d{1,3}(?:\.\d{1,6})?)%?$/.exec(text);

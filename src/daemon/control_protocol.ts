@@ -237,7 +237,8 @@ class Writer {
   }
 
   u8(value: number): void {
-    this.#bytes[this.#room(1)] = value;
+    const at = this.#room(1); // first: it may put a larger array in place
+    this.#bytes[at] = value;
   }
 
   u16(value: number): void {
@@ -251,7 +252,8 @@ class Writer {
   }
 
   raw(bytes: Uint8Array): void {
-    this.#bytes.set(bytes, this.#room(bytes.length));
+    const at = this.#room(bytes.length);
+    this.#bytes.set(bytes, at);
   }
 
   text(text: string): void {

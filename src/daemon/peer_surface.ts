@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { NodeId } from "../base/mod.ts";
+import type { Bytes, NodeId } from "../base/mod.ts";
 
 /** How a peer fares. */
 export type PeerState = "up" | "connecting" | "down" | "evicted";
@@ -63,19 +63,35 @@ export interface PeerStart {
   readonly advertise?: string;
 }
 
+/** What is known of the network, by a running node or from what it wrote down. */
+export interface NetworkView {
+  /** The network's public id. */
+  readonly network: Bytes;
+  /** Where this node listens, as it tells others; `null` while it doesn't. */
+  readonly address: string | null;
+  readonly peers: readonly PeerInfo[];
+  /** Objects with fewer copies than the network wants. */
+  readonly underReplicated: number;
+  /** In how many seconds that is over; `null` if nobody can tell. */
+  readonly etaSeconds: number | null;
+  /** Copies that the network wants. */
+  readonly replicas: number;
+}
+
 /** The peer layer of a running node. */
 export interface PeerSurface {
   /** Begins to accept and to dial. @throws VaultError `failed` if the port can't be had */
   start(options: PeerStart): Promise<{ host: string; port: number }>;
   stop(): Promise<void>;
-  peers(): readonly PeerInfo[];
+  view(): NetworkView;
   /** A token that admits one more node, or several, for a week. With the vault's key it makes them owners. */
-  invite(options: { masterKey?: Uint8Array<ArrayBuffer> }): string | Promise<string>;
+  invite(options: { masterKey?: Bytes }): Promise<string>;
   /** @throws VaultError `usage` for a damaged token, `denied` for one that is not let in any more */
   join(token: string): Promise<void>;
   evict(node: NodeId): Promise<void>;
   send(to: NodeId | "all", text: string): Promise<{ delivered: number }>;
   /** What happens from now on. */
   events(signal: AbortSignal): AsyncIterable<NetworkEvent>;
-  underReplicated(): { objects: number; etaSeconds: number | null };
+  /** Waits until all records that a peer in reach has are here; `false` if time is over before. */
+  synced(options: { timeoutMs: number; signal: AbortSignal }): Promise<boolean>;
 }

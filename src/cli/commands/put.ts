@@ -14,11 +14,12 @@ import { confirm } from "../output.ts";
 import { type Meter, withMeter } from "../progress.ts";
 import { inTypedWords, reportError } from "../report.ts";
 import { chosenHome, withVault } from "../session.ts";
+import { readCount } from "../values.ts";
 
 export const put = defineCommand({
   name: "put",
   summary: "store files and folders",
-  usage: ["put FILE… [-r]", "put FILE --key KEY [-r]", "put - --key KEY"],
+  usage: ["put FILE… [-r] [--copies N]", "put FILE --key KEY [-r]", "put - --key KEY"],
   about: [
     "Stores each FILE as a new version of a key: the file's name, unless --key gives another. " +
     "What has not changed since the latest version makes no new one, and bytes that the vault " +
@@ -26,6 +27,8 @@ export const put = defineCommand({
     "A folder needs -r; the files in it are stored under FOLDER/…, with their modes, times and " +
     "links. FILE - is standard input. Makes the vault if there is none, and prints its recovery " +
     "phrase.",
+    "A running node copies what is stored to its peers by itself, after the put has returned. " +
+    "--copies N waits for that, and exits with 5 if N nodes can't be reached.",
     "A file that can't be stored is reported, and the others are stored all the same.",
   ],
   flags: {
@@ -37,11 +40,18 @@ export const put = defineCommand({
       help: "the key to store it under",
     },
     recursive: { kind: "switch", alias: "r", help: "store folders with all that is in them" },
+    copies: {
+      kind: "value",
+      value: "N",
+      read: readCount,
+      help: "return only when N nodes hold it durably",
+    },
   },
   operands: [{ name: "FILE", many: true, complete: "file" }],
   examples: [
     ["put report.pdf", "store report.pdf"],
     ["put -r photos", "store a folder as photos/…"],
+    ["put report.pdf --copies 2", "wait until a second node has it"],
     ["put - --key db.sql < dump.sql", "store what another program writes"],
   ],
   async run(context) {
@@ -100,6 +110,7 @@ interface PutWork {
   meter: Meter;
   key: string | undefined;
   recursive: boolean;
+  copies: number | undefined;
 }
 
 /** Stores all operands, telling of each entry; the exit code of the first failure. */
@@ -123,6 +134,9 @@ async function putAll(context: Context, work: PutWork): Promise<number> {
       totals.size += result.size;
       totals.addedBytes += result.unchanged ? 0 : result.addedBytes;
       await confirm(context, { json: putDocument(result), text: putLine(result) });
+      if (result.copies >= (work.copies ?? 1)) continue;
+      const code = reportError(tooFewCopies(result, work.copies!), { io, json: flags.json });
+      exitCode = exitCode === 0 ? code : exitCode;
     }
   }
   const entries = totals.stored + totals.unchanged + totals.failed;
@@ -134,19 +148,33 @@ async function* putOne(
   { io, signal }: Context,
   work: PutWork & { path: string },
 ): AsyncIterable<Outcome> {
-  const { vault, meter, key, recursive, path } = work;
+  const { vault, meter, key, recursive, copies, path } = work;
+  const wanted = copies === undefined ? {} : { copies };
   const { onProgress } = meter;
   if (path === "-" && key !== undefined) {
-    yield { path, result: await vault.put(key, io.input(signal), { signal, onProgress }) };
+    yield {
+      path,
+      result: await vault.put(key, io.input(signal), { ...wanted, signal, onProgress }),
+    };
     return;
   }
   const named = key === undefined ? {} : { key };
   const place = { typed: path, path: io.path(path) };
   try {
-    yield* vault.putPath(place.path, { ...named, recursive, signal, onProgress });
+    yield* vault.putPath(place.path, { ...named, ...wanted, recursive, signal, onProgress });
   } catch (error) {
     throw inTypedWords(error, place);
   }
+}
+
+function tooFewCopies({ key, copies }: PutResult, wanted: number): VaultError {
+  return new VaultError(
+    "too_few_peers",
+    `Cannot have ${wanted} copies of ${quoteKey(key)} yet: ${plural(copies, "node")} hold${
+      copies === 1 ? "s" : ""
+    } it`,
+    { hint: "it is stored; a running node makes the other copies as soon as peers are up" },
+  );
 }
 
 function putLine(result: PutResult): string {
