@@ -1,5 +1,6 @@
 /** What the tests of src/net share: virtual time, pairs of channels, values of every message. */
 
+import { setImmediate } from "node:timers";
 import { VaultError } from "../../src/base/mod.ts";
 import type { Clock, Timers } from "../../src/base/mod.ts";
 import {
@@ -50,16 +51,7 @@ export class VirtualTime implements Clock, Timers {
 
 /** Resolves once everything that needs no timer and no outside world has happened. */
 export async function settled(): Promise<void> {
-  for (let i = 0; i < 3; i++) await new Promise<void>((resolve) => setImmediately(resolve));
-}
-
-function setImmediately(run: () => void): void {
-  const { port1, port2 } = new MessageChannel();
-  port1.onmessage = () => {
-    port1.close();
-    run();
-  };
-  port2.postMessage(null);
+  for (let i = 0; i < 3; i++) await new Promise<void>((resolve) => setImmediate(resolve));
 }
 
 const CREDENTIALS = { certificate: new Uint8Array([1]), privateKey: new Uint8Array([2]) };
