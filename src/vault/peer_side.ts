@@ -25,7 +25,7 @@ export interface PeerSide {
   /** The vault's Ed25519 public key: the authority of a network that this vault founds. */
   readonly vaultKey: Bytes;
   /** Signs with the vault's key. */
-  sign(message: Bytes): Bytes;
+  readonly vaultSigner: Ed25519Signer;
   /** The secret of the network that this home would found. */
   readonly networkSecret: Bytes;
   /** For whoever is invited as an owner. */
@@ -85,7 +85,7 @@ export function makePeerSide(context: VaultContext, secrets: HomeSecrets): PeerS
     nodeSeed: secrets.nodeSeed,
     vaultId: keys.vaultId,
     vaultKey: keys.signer.publicKey,
-    sign: (message) => keys.signer.sign(message),
+    vaultSigner: keys.signer,
     networkSecret: secrets.networkSecret,
     masterKey: secrets.masterKey,
     store: new PeerStore(store),
