@@ -97,6 +97,10 @@ function makeRoom(used: number, extra: number): void {
   scratch = new DataView(larger.buffer);
 }
 
+/** Values that one statement of {@link IndexDatabase.allOf} takes. */
+const VALUES_AT_ONCE = 64;
+const PLACES = Array.from({ length: VALUES_AT_ONCE }, () => "?").join(", ");
+
 /** A SQLite database that can be thrown away. */
 export class IndexDatabase {
   readonly #path: string;
@@ -277,6 +281,18 @@ export class IndexDatabase {
   /** All rows. */
   all(sql: string, ...values: Column[]): Row[] {
     return this.#statement(sql).all(...values) as Row[];
+  }
+
+  /** All rows whose column is one of these values, in no order; `sql` ends with the column's name. */
+  allOf(sql: string, values: readonly Column[]): Row[] {
+    const rows: Row[] = [];
+    for (let start = 0; start < values.length; start += VALUES_AT_ONCE) {
+      const some = values.slice(start, start + VALUES_AT_ONCE);
+      // One statement for any number: a value that comes twice finds nothing more.
+      while (some.length < VALUES_AT_ONCE) some.push(some[0]!);
+      rows.push(...this.all(`${sql} IN (${PLACES})`, ...some));
+    }
+    return rows;
   }
 
   /** Runs `work` in one transaction; nested calls join the outer one. */

@@ -134,6 +134,15 @@ export class FrameIndex {
     return row === undefined ? null : frameOf(row);
   }
 
+  /** As `find`, of many, by address in hex. */
+  findAll(addresses: readonly Address[]): Map<string, FrameRow> {
+    const rows = this.#database.allOf(
+      `SELECT ${FRAME_COLUMNS} FROM frames WHERE address`,
+      addresses,
+    );
+    return new Map(rows.map(frameOf).map((frame) => [toHex(frame.address), frame]));
+  }
+
   findByLabel(label: Bytes): FrameRow | null {
     const row = this.#database.get(
       `SELECT ${FRAME_COLUMNS} FROM frames WHERE label = ? ORDER BY row LIMIT 1`,

@@ -71,6 +71,8 @@ export class PackStore implements ChunkStore {
   /** Ends when all has ended that syncs packs or enters frames; these go one after the other. */
   #lastTurn: Promise<void> = Promise.resolve();
   #background: Promise<void> | null = null;
+  /** Told of each new sealed object right after it was put; its bytes can be read back by then. */
+  onSealed: ((object: { address: Address; length: number }) => void) | null = null;
 
   private constructor(options: PackStoreOptions) {
     this.#options = options;
@@ -205,12 +207,18 @@ export class PackStore implements ChunkStore {
     return this.#appender.writerOf(pack) === null && !this.packs.has(pack);
   }
 
-  /** Where in which file an object's bytes lie; null if it is not there, or still on its way to the file. */
-  locate(address: Address): { path: string; offset: number; length: number } | null {
-    const place = this.#lookUp(address);
-    if (place === null || this.#appender.writerOf(place.pack) !== null) return null;
-    const { pack, offset, length } = place;
-    return { path: this.packs.path(pack), offset, length };
+  /** Where in which files objects' bytes lie, by address in hex; without those that are not there, or on their way yet. */
+  locate(
+    addresses: readonly Address[],
+  ): Map<string, { path: string; offset: number; length: number }> {
+    const found = new Map<string, { path: string; offset: number; length: number }>();
+    for (
+      const [name, { pack, offset, length }] of this.guard(() => this.index.findAll(addresses))
+    ) {
+      if (this.#appender.writerOf(pack) !== null) continue;
+      found.set(name, { path: this.packs.path(pack), offset, length });
+    }
+    return found;
   }
 
   /** What lies at this very place. @throws VaultError `damaged` if the pack ends before */
@@ -271,6 +279,7 @@ export class PackStore implements ChunkStore {
     const label = kind === "sealed" ? this.#options.labelOf(beginning(pieces, PREFIX_BYTES)) : null;
     const bytes = kind === "segment" ? beginning(pieces, place.length) : null;
     this.#pending.add({ address, label, kind, ...place, bytes });
+    if (kind === "sealed") this.onSealed?.({ address, length: place.length });
     if (this.#pending.bytes >= FLUSH_BYTES_MIN || this.#pending.size >= PENDING_FRAMES_MAX) {
       this.#flushInBackground();
     }

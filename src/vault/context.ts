@@ -37,7 +37,7 @@ export interface VaultContext {
   readonly gate: Gate;
   readonly chunker: Chunker;
   readonly ciphers: Pick<ChunkCiphers, "expect" | "seal" | "open">;
-  readonly smallFiles: Pick<SmallFiles, "seal">;
+  readonly smallFiles: Pick<SmallFiles, "expect" | "seal" | "write">;
   readonly entrance: Entrance;
   readonly attachment: Attachment;
   /** Segments that were found and can't be read, in words. */

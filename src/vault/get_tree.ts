@@ -5,13 +5,22 @@
  * @module
  */
 
-import { join } from "@std/path";
-import { asVaultError, parsePrefix, quoteKey, VaultError } from "../base/mod.ts";
+import { join, SEPARATOR } from "@std/path";
+import { asVaultError, CHUNK_BYTES_MIN, parsePrefix, quoteKey, VaultError } from "../base/mod.ts";
 import type { VaultContext } from "./context.ts";
 import { applyMeta, lstat, openContent, type OpenedVersion, writeEntry } from "./get.ts";
+import { getSmall } from "./get_small.ts";
 import { inOrder, type Task } from "./in_order.ts";
 import { type Listed, listKeys } from "./list.ts";
-import { ENTRIES_IN_WORK, ENTRY_BYTES, LARGE_FILE_BYTES, TreeProgress } from "./tree_work.ts";
+import {
+  BATCH_BYTES,
+  BATCH_ENTRIES,
+  BATCH_ENTRY_BYTES,
+  ENTRIES_IN_WORK,
+  ENTRY_BYTES,
+  LARGE_FILE_BYTES,
+  TreeProgress,
+} from "./tree_work.ts";
 import type { VersionInfo, WorkOptions } from "./types.ts";
 import { contentOf, nameKey } from "./versions.ts";
 
@@ -19,6 +28,8 @@ import { contentOf, nameKey } from "./versions.ts";
 export interface GetTreeOptions extends WorkOptions {
   /** As it was at this time, milliseconds since 1970. */
   at?: number;
+  /** Only keys whose latest version this node made: the first hex digits of its id. */
+  node?: string;
   /** Replaces files even if their bytes are not in the vault. */
   force?: boolean;
 }
@@ -42,9 +53,12 @@ export async function* getTree(
   options: GetTreeOptions,
 ): AsyncGenerator<GetOutcome> {
   const prefix = parsePrefix(prefixText).replace(/\/$/, "");
+  const { database, index, smallFiles } = context;
+  smallFiles.expect(database.guard(() => index.totals().keys));
   const keys = listKeys(context, {
     prefix,
     ...(options.at !== undefined ? { at: options.at } : {}),
+    ...(options.node !== undefined ? { node: options.node } : {}),
   });
   if (keys.length === 0) {
     throw new VaultError(
@@ -55,7 +69,8 @@ export async function* getTree(
       },
     );
   }
-  const places = keys.map((listed) => placeOf(listed, { prefix, folder }));
+  const rebuilds = database.rebuilds.count;
+  const places = placesOf(keys, { prefix, folder });
   const tree = new SafeTree(folder);
   const folders = places.filter(({ listed }) => listed.info.meta.type === "folder");
   const made: Place[] = [];
@@ -74,7 +89,8 @@ export async function* getTree(
   // Links come last, so that none of them can be on the way to a file.
   for (const type of ["file", "link"] as const) {
     const ofType = places.filter(({ listed }) => listed.info.meta.type === type);
-    yield* inOrder(tasks(context, ofType, { ...options, tree, progress }), ENTRIES_IN_WORK);
+    const work = tasks(context, ofType, { ...options, tree, progress, rebuilds });
+    for await (const outcomes of inOrder(work, ENTRIES_IN_WORK)) yield* outcomes;
   }
   // Last, and the deepest first: writing into a folder changes its time, and its mode may forbid it.
   for (const { path, listed } of made.sort((a, b) => b.parts.length - a.parts.length)) {
@@ -90,36 +106,111 @@ interface Place {
   path: string;
 }
 
-function placeOf(listed: Listed, { prefix, folder }: { prefix: string; folder: string }): Place {
-  const { key } = listed.info;
-  const parts = key === prefix ? [] : key.slice(prefix === "" ? 0 : prefix.length + 1).split("/");
-  return { listed, parts, path: join(folder, ...parts) };
+function placesOf(
+  keys: readonly Listed[],
+  { prefix, folder }: { prefix: string; folder: string },
+): Place[] {
+  const root = join(folder);
+  const above = join(folder, "x").slice(0, -1); // with its separator, unless it is the folder that we are in
+  return keys.map((listed) => {
+    const { key } = listed.info;
+    if (key === prefix) return { listed, parts: [], path: root };
+    const parts = key.slice(prefix === "" ? 0 : prefix.length + 1).split("/");
+    return { listed, parts, path: above + parts.join(SEPARATOR) };
+  });
 }
 
+interface WriteOptions extends GetTreeOptions {
+  tree: SafeTree;
+  progress: TreeProgress;
+  /** How often the index had been rebuilt when the keys were listed. */
+  rebuilds: number;
+}
+
+/** Small files go in batches, any other entry on its own. */
 function* tasks(
   context: VaultContext,
   places: readonly Place[],
-  options: GetTreeOptions & { tree: SafeTree; progress: TreeProgress },
-): Generator<Task<GetOutcome>> {
+  options: WriteOptions,
+): Generator<Task<GetOutcome[]>> {
+  let batch: Place[] = [];
+  let batchBytes = 0;
+  const takeBatch = (): Task<GetOutcome[]> => {
+    const some = batch;
+    const bytes = 2 * batchBytes + some.length * BATCH_ENTRY_BYTES;
+    [batch, batchBytes] = [[], 0];
+    return { bytes, start: () => getBatch(context, some, options) };
+  };
   for (const place of places) {
     options.signal?.throwIfAborted();
-    const { listed } = place;
-    const onProgress = options.progress.of(listed.info.key);
+    const { size, meta } = place.listed.info;
+    if (meta.type === "file" && size <= CHUNK_BYTES_MIN) {
+      batch.push(place);
+      batchBytes += size;
+      if (batch.length >= BATCH_ENTRIES || batchBytes >= BATCH_BYTES) yield takeBatch();
+      continue;
+    }
+    if (batch.length > 0) yield takeBatch();
     yield {
-      bytes: ENTRY_BYTES + Math.min(listed.info.size, LARGE_FILE_BYTES),
-      start: () =>
-        attempt(place, async () => {
-          const { isNew } = place.parts.length > 0
-            ? options.tree.enter(place.parts.slice(0, -1))
-            : { isNew: false };
-          checkPart(place.parts.at(-1) ?? "");
-          const opened = await openListed(context, listed);
-          // Where two names may be one file, "a" can be in the way of "A" even in a new folder.
-          const isVacant = isNew && Deno.build.os === "linux";
-          await writeEntry(context, opened, place.path, { ...options, onProgress, isVacant });
-        }),
+      bytes: ENTRY_BYTES + Math.min(size, LARGE_FILE_BYTES),
+      start: async () => [await getEntry(context, place, options)],
     };
   }
+  if (batch.length > 0) yield takeBatch();
+}
+
+/** Fetches small files together, and those that can't be had so one by one. */
+async function getBatch(
+  context: VaultContext,
+  places: readonly Place[],
+  options: WriteOptions,
+): Promise<GetOutcome[]> {
+  const { tree, progress, rebuilds } = options;
+  // After a rebuild of the index the row numbers of segments may be others.
+  const isKnown = rebuilds === context.database.rebuilds.count;
+  const done = await getSmall(
+    context,
+    places.map((place) => {
+      const { version } = place.listed;
+      return isKnown && isFree(tree, place) ? { path: place.path, version } : null;
+    }),
+  );
+  return await Promise.all(places.map((place, i) => {
+    if (!done[i]) return getEntry(context, place, options);
+    const { size, key } = place.listed.info;
+    progress.of(key)({ doneBytes: size, totalBytes: undefined });
+    return { path: place.path, version: place.listed.described };
+  }));
+}
+
+/** Whether nothing stands where an entry goes, after making sure of the folders above it. */
+function isFree(tree: SafeTree, place: Place): boolean {
+  try {
+    return isVacant(tree, place) || lstat(place.path) === null;
+  } catch {
+    return false; // said when it is fetched on its own
+  }
+}
+
+/** Whether nothing can stand there, as the folder was made just now. */
+function isVacant(tree: SafeTree, { parts }: Place): boolean {
+  const { isNew } = parts.length > 0 ? tree.enter(parts.slice(0, -1)) : { isNew: false };
+  checkPart(parts.at(-1) ?? "");
+  // Where two names may be one file, "a" can be in the way of "A" even in a new folder.
+  return isNew && Deno.build.os === "linux";
+}
+
+function getEntry(
+  context: VaultContext,
+  place: Place,
+  options: WriteOptions,
+): Promise<GetOutcome> {
+  return attempt(place, async () => {
+    const vacant = isVacant(options.tree, place);
+    const onProgress = options.progress.of(place.listed.info.key);
+    const opened = await openListed(context, place.listed);
+    await writeEntry(context, opened, place.path, { ...options, onProgress, isVacant: vacant });
+  });
 }
 
 function openListed(context: VaultContext, { info, version }: Listed): Promise<OpenedVersion> {
@@ -167,13 +258,14 @@ class SafeTree {
 
   /** Makes sure that these folders are there and are folders. Says whether the last of them is new, and so empty. */
   enter(parts: readonly string[]): { isNew: boolean } {
-    const folder = join(this.#root, ...parts);
-    const known = this.#entered.get(folder);
+    const name = parts.join("/");
+    const known = this.#entered.get(name);
     if (known !== undefined) return known;
+    const folder = join(this.#root, ...parts);
     const entered = {
       isNew: parts.length === 0 ? this.#enterRoot() : this.#enterBelow(parts, folder),
     };
-    this.#entered.set(folder, entered);
+    this.#entered.set(name, entered);
     return entered;
   }
 

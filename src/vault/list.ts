@@ -4,8 +4,8 @@
  * @module
  */
 
-import { latestAt } from "../log/mod.ts";
-import { hasPrefix, type KeyName, parsePrefix, toHex } from "../base/mod.ts";
+import { hasPrefix, type KeyName, parsePrefix, toHex, VaultError } from "../base/mod.ts";
+import { compareVersions, latestAt } from "../log/mod.ts";
 import type { VaultContext } from "./context.ts";
 import type { IndexedKey, IndexedVersion } from "./record_index.ts";
 import type { KeyInfo, VersionInfo } from "./types.ts";
@@ -56,17 +56,21 @@ export function listKeys(context: VaultContext, options: ListOptions): Listed[] 
 
 /** The version of each key that counts, in the order of their segments, so that each segment is opened once. */
 function candidates(context: VaultContext, { at, deleted }: ListOptions): Candidate[] {
-  const found: Candidate[] = [];
-  for (const key of context.index.keys()) {
-    let version: IndexedVersion | null = null;
-    if (at !== undefined) version = latestAt(context.index.versionsOf(key.tag), at);
-    else if (key.latest !== null && (deleted || !key.deleted)) {
-      version = context.index.knownVersion(key.latest);
-    }
-    if (version === null || (version.op === "delete" && !deleted)) continue;
-    found.push({ key, version });
-  }
-  return found.sort((a, b) => a.version.segment - b.version.segment);
+  const keys = context.index.keys();
+  const found = at === undefined
+    ? latestOf(context, keys.filter((key) => deleted || !key.deleted))
+    : keys.flatMap((key): Candidate[] => {
+      const version = latestAt(context.index.versionsOf(key.tag), at);
+      return version === null ? [] : [{ key, version }];
+    });
+  return found.filter(({ version }) => deleted || version.op !== "delete")
+    .sort((a, b) => a.version.segment - b.version.segment);
+}
+
+function latestOf({ index }: VaultContext, keys: readonly IndexedKey[]): Candidate[] {
+  const some = keys.filter(({ latest }) => latest !== null);
+  const versions = index.knownVersions(some.map(({ latest }) => latest!));
+  return some.map((key, i) => ({ key, version: versions[i]! }));
 }
 
 function describe(context: VaultContext, { key, version }: Candidate, name: KeyName): Listed {
@@ -88,4 +92,51 @@ function describe(context: VaultContext, { key, version }: Candidate, name: KeyN
     meta,
   };
   return { info, version, described };
+}
+
+/**
+ * The newest version of each key that one node wrote, sorted by key, deletes too: what a lost machine knew last. It need not
+ * be the key's latest.
+ *
+ * @param prefix the first hex digits of the node's id
+ * @throws VaultError `not_found` if no record of such a node is known, `usage` if there are several
+ */
+export function versionsOfNode(context: VaultContext, prefix: string): VersionInfo[] {
+  return context.database.guard(() => {
+    const rows = segmentsOfNode(context, prefix.toLowerCase());
+    const newest = new Map<string, IndexedVersion>();
+    for (const version of context.index.allVersions()) {
+      if (version.dropped || !rows.has(version.segment)) continue;
+      const tag = toHex(version.keyTag);
+      const other = newest.get(tag);
+      if (other === undefined || compareVersions(version, other) > 0) newest.set(tag, version);
+    }
+    const found: VersionInfo[] = [];
+    for (const version of [...newest.values()].sort((a, b) => a.segment - b.segment)) {
+      const name = nameOf(context, version.keyTag, version);
+      const key = context.index.key(version.keyTag);
+      if (name === null || key === null) continue;
+      found.push(describe(context, { key, version }, name).described);
+    }
+    return found.sort((a, b) => a.key < b.key ? -1 : a.key > b.key ? 1 : 0);
+  });
+}
+
+/** Rows of the segments of the one node whose id begins so. */
+function segmentsOfNode(context: VaultContext, prefix: string): Set<number> {
+  const nodes = new Set<string>();
+  const rows = new Set<number>();
+  for (const { row, node } of context.index.segments()) {
+    const name = toHex(node);
+    if (!name.startsWith(prefix)) continue;
+    nodes.add(name);
+    rows.add(row);
+  }
+  if (nodes.size === 1) return rows;
+  const state = nodes.size === 0 ? "nothing is known of it" : `${nodes.size} ids begin so`;
+  throw new VaultError(
+    nodes.size === 0 ? "not_found" : "usage",
+    `Cannot find what node ${prefix} stored: ${state}`,
+    nodes.size === 0 ? {} : { hint: "type more of the id" },
+  );
 }

@@ -19,6 +19,7 @@ import type { Draft } from "./commit.ts";
 import type { VaultContext } from "./context.ts";
 import { type Before, isUnchanged } from "./put.ts";
 import type { SealedFile, SealJob } from "./small_work.ts";
+import { JOB_FILES } from "./tree_work.ts";
 import type { FileMeta, PutResult } from "./types.ts";
 import { latestVersion, type NamedKey, nameKey, readBody } from "./versions.ts";
 
@@ -124,9 +125,6 @@ function lookBefore(context: VaultContext, key: NamedKey): Before | null {
     manifest: { references, objects: [], reference: null, depth: 0 },
   };
 }
-
-/** So many files go to the worker at once: others can be written while it goes on. */
-const JOB_FILES = 64;
 
 /** Reads and seals the files among the entries; `null` for all others. */
 async function sealAll(

@@ -118,6 +118,19 @@ export class RecordIndex {
     return version;
   }
 
+  /** As {@link RecordIndex.knownVersion}, of many, in their order. */
+  knownVersions(ids: readonly RecordId[]): IndexedVersion[] {
+    const rows = this.#database.allOf("SELECT * FROM versions WHERE id", ids);
+    const versions = new Map(rows.map(readVersion).map((version) => [toHex(version.id), version]));
+    return ids.map((id) => {
+      const version = versions.get(toHex(id));
+      if (version === undefined) {
+        throw new IndexDamage(`version ${toHex(id)} is named but not there`);
+      }
+      return version;
+    });
+  }
+
   /** All versions of a key, dropped ones too, by depth. */
   versionsOf(tag: Bytes): IndexedVersion[] {
     const versions = this.#database.all(

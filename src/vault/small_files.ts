@@ -1,6 +1,6 @@
 /**
- * Batches of small files, done here or on a worker thread of their own: that one opens, reads, hashes and seals, while this
- * one walks, looks up, appends and records. A tree of a few files is done before a worker has started.
+ * Batches of small files, done here or on a worker thread of their own: that one opens, reads, hashes and seals, or opens and
+ * writes, while this one walks, looks up, appends and records. A tree of a few files is done before a worker has started.
  *
  * @module
  */
@@ -14,6 +14,7 @@ import {
   type SealJob,
   type SealReply,
 } from "./small_work.ts";
+import { type SmallTarget, writeFiles } from "./small_write.ts";
 
 /** So many jobs the worker has at a time. */
 const SENT_JOBS_MAX = 4;
@@ -25,14 +26,26 @@ const WAITING_JOBS_MIN = 8;
 const WORKER_FILES_MIN = 256;
 
 /** What goes to the worker: first the key, then jobs. */
-export type SmallLetter = { masterKey: Bytes } | { task: number; seal: SealJob };
+export type SmallLetter = { masterKey: Bytes } | { task: number; job: SmallJob };
+
+/** A batch of files to be sealed, or to be written. */
+export type SmallJob = { seal: SealJob } | { write: SmallTarget[] };
 
 /** What comes back. */
-export type SmallAnswer = { ready: true } | { task: number; sealed: SealReply };
+export type SmallAnswer = { ready: true } | { task: number; reply: SmallReply };
+
+/** What became of a job. */
+export type SmallReply = { sealed: SealReply } | { written: boolean[] };
+
+/** Does a job on the calling thread. */
+export async function doJob(sealer: Sealer, job: SmallJob): Promise<SmallReply> {
+  if ("seal" in job) return { sealed: await sealFiles(sealer, job.seal) };
+  return { written: await writeFiles(sealer, job.write) };
+}
 
 interface Waiting {
-  job: SealJob;
-  resolve: (reply: SealReply) => void;
+  job: SmallJob;
+  resolve: (reply: SmallReply) => void;
 }
 
 /** Does jobs on the worker, and on this thread until that one is there and whenever it is far behind. */
@@ -54,16 +67,30 @@ export class SmallFiles {
     this.#masterKey = masterKey;
   }
 
+  /** Says that so many files may be coming. */
+  expect(files: number): void {
+    if (files >= WORKER_FILES_MIN && this.#state === "none") this.#start();
+  }
+
   /** Reads and seals files; `null` for each that can't be had or is not as the job says. */
   async seal(job: SealJob): Promise<(SealedFile | null)[]> {
-    this.#files += job.paths.length;
-    if (this.#files >= WORKER_FILES_MIN && this.#state === "none") this.#start();
-    return readReply(
-      await new Promise((resolve) => {
-        this.#queue.push({ job, resolve });
-        this.#goOn();
-      }),
-    );
+    const reply = await this.#do({ seal: job }, job.paths.length);
+    return "sealed" in reply ? readReply(reply.sealed) : job.paths.map(() => null);
+  }
+
+  /** Writes files; says of each whether it could be done. */
+  async write(targets: SmallTarget[]): Promise<boolean[]> {
+    const reply = await this.#do({ write: targets }, targets.length);
+    return "written" in reply ? reply.written : targets.map(() => false);
+  }
+
+  #do(job: SmallJob, files: number): Promise<SmallReply> {
+    this.#files += files;
+    this.expect(this.#files);
+    return new Promise((resolve) => {
+      this.#queue.push({ job, resolve });
+      this.#goOn();
+    });
   }
 
   #goOn(): void {
@@ -71,7 +98,7 @@ export class SmallFiles {
       const waiting = this.#queue.shift()!;
       const task = ++this.#task;
       this.#sent.set(task, waiting);
-      this.#worker!.postMessage({ task, seal: waiting.job } satisfies SmallLetter);
+      this.#worker!.postMessage({ task, job: waiting.job } satisfies SmallLetter);
     }
     const left = this.#state === "ready" ? WAITING_JOBS_MIN : 0;
     if (!this.#isBusy && this.#queue.length > left) void this.#work(this.#queue.shift()!);
@@ -79,7 +106,7 @@ export class SmallFiles {
 
   async #work({ job, resolve }: Waiting): Promise<void> {
     this.#isBusy = true;
-    resolve(await sealFiles(this.#sealer, job));
+    resolve(await doJob(this.#sealer, job));
     // The worker's first word, and whatever else waits, comes before the next.
     setTimeout(() => {
       this.#isBusy = false;
@@ -96,7 +123,7 @@ export class SmallFiles {
         this.#goOn();
         return;
       }
-      this.#sent.get(data.task)?.resolve(data.sealed);
+      this.#sent.get(data.task)?.resolve(data.reply);
       this.#sent.delete(data.task);
       this.#goOn();
     };

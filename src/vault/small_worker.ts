@@ -7,8 +7,7 @@
 import { reuseLargeBuffers } from "../base/mod.ts";
 import { prepareCompression } from "../content/mod.ts";
 import { deriveVaultKeys, type Sealer } from "../seal/mod.ts";
-import type { SmallAnswer, SmallLetter } from "./small_files.ts";
-import { sealFiles } from "./small_work.ts";
+import { doJob, type SmallAnswer, type SmallLetter } from "./small_files.ts";
 
 /** The part of a worker's global scope that is used; the compiler's library is the main thread's. */
 interface WorkerScope {
@@ -27,7 +26,7 @@ scope.onmessage = ({ data }) => {
   } else void answer(data);
 };
 
-async function answer({ task, seal }: Extract<SmallLetter, { task: number }>): Promise<void> {
-  const sealed = await sealFiles(await sealer!, seal);
-  scope.postMessage({ task, sealed }, [sealed.bytes.buffer]);
+async function answer({ task, job }: Extract<SmallLetter, { task: number }>): Promise<void> {
+  const reply = await doJob(await sealer!, job);
+  scope.postMessage({ task, reply }, "sealed" in reply ? [reply.sealed.bytes.buffer] : []);
 }

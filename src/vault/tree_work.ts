@@ -20,6 +20,9 @@ export const BATCH_BYTES = 4 * 1024 * 1024;
 /** What an entry of a batch holds beside its bytes. */
 export const BATCH_ENTRY_BYTES = 1024;
 
+/** So many of a batch's files make one job for a thread. */
+export const JOB_FILES = 64;
+
 /** Sums up what the entries in work report. */
 export class TreeProgress {
   readonly #onProgress: OnProgress | undefined;
