@@ -49,6 +49,12 @@ export const VERSION_PARENTS_MAX = 64;
 export const LOCK_WAIT_MS = 10_000;
 /** Chunks that no record names are kept this long: an interrupted put can go on from them. */
 export const ORPHAN_GRACE_MS = 24 * 60 * 60 * 1000;
+/** How long a put waits for the copies it was asked to make, unless told otherwise. */
+export const COPIES_TIMEOUT_MS = 30_000;
+/** Most objects that one request for copies names. */
+export const COPY_NEEDS_MAX = 4096;
+/** Most objects that wait for being copied in the background; of more the nodes that should hold them find out by the log. */
+export const COPY_NEEDS_WAITING_MAX = 65_536;
 /** Packs that are rewritten in the background before writers get their turn. */
 export const UPKEEP_PACKS_MAX = 4;
 /** A pack is rewritten when at least this share of its bytes is dead. */
@@ -199,6 +205,8 @@ export const SLICE_MS = 10;
 export const SLICE_STEPS = 4096;
 /** Missing objects that are remembered; the rest is found when these are there. */
 export const MISSING_MAX = 65_536;
+/** Missing objects that are fetched before it is seen what else there is to do. */
+export const REPAIR_BATCH = 1024;
 /** Missing objects that travel at the same time, for each peer that is up. */
 export const REPAIR_OBJECTS_PER_PEER = 8;
 /** Missing objects that travel at the same time take up to this many bytes. */
@@ -290,3 +298,13 @@ export const MAIL_TEXT_BYTES_MAX = 4096;
 export const EVENT_QUEUE_MAX = 1024;
 /** Listeners to events at once. */
 export const EVENT_LISTENERS_MAX = 256;
+/** Letters that wait to be sent. */
+export const MAIL_QUEUE_MAX = 256;
+/** A collection that gave way to someone who was writing, or that a prune asks for, begins after this long. */
+export const COLLECT_AGAIN_MS = 5000;
+/** How often the rate of healing is measured, and news of it are told. */
+export const HEAL_SAMPLE_MS = 5000;
+/** How often surplus is looked for while others write. */
+export const SURPLUS_SCAN_MS = 10 * 60_000;
+/** Bytes that are scrubbed at a time. */
+export const SCRUB_STEP_BYTES = 4 * 1024 * 1024;
