@@ -46,6 +46,7 @@ export {
 } from "./src/store/mod.ts";
 export {
   type ByteRange,
+  type CopyOptions,
   type CreatedVault,
   defaultHome,
   type DiffResult,
@@ -67,6 +68,7 @@ export {
   type PutResult,
   type PutSource,
   recoverVault,
+  type RemoteObjects,
   type Retention,
   type StatusInfo,
   type TagInfo,

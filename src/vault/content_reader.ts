@@ -4,27 +4,35 @@
  * @module
  */
 
-import { type Bytes, READ_AHEAD_CHUNKS } from "../base/mod.ts";
+import { type Bytes, isVaultError, READ_AHEAD_CHUNKS } from "../base/mod.ts";
 import type { ReferenceFields, References } from "../content/mod.ts";
 import type { VaultContext } from "./context.ts";
-import { fetchObject } from "./read_object.ts";
+import { fetchObject, healObject, type ReadContext } from "./read_object.ts";
 
 /** What reading takes of the vault. */
-type ReaderContext = Pick<VaultContext, "ciphers" | "store">;
+type ReaderContext = Pick<VaultContext, "ciphers"> & ReadContext;
 
 /** The plaintext of one chunk: tag and id have been checked. */
 export async function readChunk(
   context: ReaderContext,
   reference: ReferenceFields,
+  signal?: AbortSignal,
 ): Promise<Bytes> {
-  const sealed = await fetchObject(context, reference.address, "chunk");
-  return await context.ciphers.open(sealed, reference);
+  const sealed = await fetchObject(context, reference.address, "chunk", signal);
+  try {
+    return await context.ciphers.open(sealed, reference);
+  } catch (error) {
+    if (!isVaultError(error, "damaged")) throw error;
+    const healed = await healObject(context, reference.address, signal);
+    if (healed === null) throw error;
+    return await context.ciphers.open(healed, reference);
+  }
 }
 
 /**
  * The chunks of a content, in order, each checked before it comes out. Stops at the first that is lost or damaged.
  *
- * @throws VaultError `damaged`, naming the chunk
+ * @throws VaultError `damaged` or `too_few_peers`, naming the chunk
  */
 export async function* readContent(
   context: ReaderContext,
@@ -38,7 +46,7 @@ export async function* readContent(
     while (next < references.count || ahead.length > 0) {
       signal?.throwIfAborted();
       while (next < references.count && ahead.length < READ_AHEAD_CHUNKS) {
-        const chunk = readChunk(context, references.fields(next++));
+        const chunk = readChunk(context, references.fields(next++), signal);
         chunk.catch(() => {/* thrown below, in its turn */});
         ahead.push(chunk);
       }

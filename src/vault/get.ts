@@ -10,7 +10,6 @@ import {
   type Bytes,
   equalBytes,
   freeBytes,
-  isVaultError,
   quoteKey,
   toHex,
   VaultError,
@@ -20,6 +19,7 @@ import type { ContentBody } from "../log/mod.ts";
 import { readContent } from "./content_reader.ts";
 import type { VaultContext } from "./context.ts";
 import { loadManifest } from "./manifests.ts";
+import { isUnreadable } from "./read_object.ts";
 import type { IndexedVersion } from "./record_index.ts";
 import type { OnProgress, VersionInfo, VersionSelector, WorkOptions } from "./types.ts";
 import {
@@ -87,11 +87,15 @@ export function streamVersion(
 
 /** Says which version can't be read, and that the others may. */
 function nameDamage({ key, version }: OpenedVersion, error: unknown): unknown {
-  if (!isVaultError(error, "damaged")) return error;
+  if (error instanceof DOMException && error.name === "AbortError") {
+    return asVaultError(error, `Cannot get version ${version.depth} of ${quoteKey(key.name)}`);
+  }
+  if (!isUnreadable(error)) return error;
+  const hint = error.hint ?? "`govault verify` tells what is damaged; other versions may be whole";
   return new VaultError(
-    "damaged",
+    error.code,
     `Cannot get version ${version.depth} of ${quoteKey(key.name)}: ${lowerFirst(error.message)}`,
-    { hint: "`govault verify` tells what is damaged; other versions may be whole", cause: error },
+    { hint, cause: error },
   );
 }
 

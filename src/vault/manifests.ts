@@ -33,7 +33,7 @@ import {
 import type { Sealed } from "../seal/mod.ts";
 import { sealPlain } from "./chunk_cipher.ts";
 import type { VaultContext } from "./context.ts";
-import { readObject } from "./read_object.ts";
+import { type ReadContext, readObject } from "./read_object.ts";
 
 /** A version's manifest, read through its chain. */
 export interface LoadedManifest {
@@ -154,9 +154,9 @@ function encodeReference(fields: ReferenceFields): Bytes {
   return builder.finish().bytes;
 }
 
-/** Reads the manifest that a record's body places. @throws VaultError `damaged` */
+/** Reads the manifest that a record's body places. @throws VaultError `damaged`, `too_few_peers` */
 export async function loadManifest(
-  context: Pick<VaultContext, "keys" | "store">,
+  context: Pick<VaultContext, "keys"> & ReadContext,
   place: ManifestPlace,
 ): Promise<LoadedManifest> {
   if ("inline" in place) {
@@ -201,7 +201,7 @@ function wrongChain({ address }: ReferenceFields): VaultError {
 }
 
 async function loadOne(
-  context: Pick<VaultContext, "keys" | "store">,
+  context: Pick<VaultContext, "keys"> & ReadContext,
   reference: ReferenceFields,
   objects: InventoryEntry[],
 ): Promise<Exclude<Manifest, { kind: "indirect" }>> {

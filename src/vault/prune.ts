@@ -4,7 +4,7 @@
  * @module
  */
 
-import { equalBytes, isVaultError, REPACK_DEAD_SHARE, sha256, toHex } from "../base/mod.ts";
+import { equalBytes, REPACK_DEAD_SHARE, sha256, toHex } from "../base/mod.ts";
 import {
   type CarriedList,
   clockMs,
@@ -28,6 +28,7 @@ import {
 } from "./garbage.ts";
 import { loadManifest, needsOf } from "./manifests.ts";
 import { deleteKey } from "./put.ts";
+import { isUnreadable } from "./read_object.ts";
 import type { IndexedVersion } from "./record_index.ts";
 import { isEmptyRetention, keptByRetention } from "./retention.ts";
 import { listTags } from "./tags.ts";
@@ -122,7 +123,7 @@ async function planPrune(
     try {
       carried.push({ heir, entries: await inheritedBy(context, heir) });
     } catch (error) {
-      if (!isVaultError(error, "damaged")) throw error;
+      if (!isUnreadable(error)) throw error;
       keepAncestors(going, heir, all);
     }
   }
@@ -175,6 +176,7 @@ async function commitPrune(context: VaultContext, { dropped, carried }: Plan): P
   });
   for (const { address, bytes } of lists) {
     await context.store.put({ kind: "public", address, pieces: [bytes] });
+    context.attachment.remote?.offer({ kind: "public", address, length: bytes.length });
   }
   const addresses = lists.map(({ address }) => address);
   await context.committer.commit({

@@ -7,7 +7,6 @@
 import {
   compareBytes,
   equalBytes,
-  isVaultError,
   quoteKey,
   type RecordId,
   toHex,
@@ -30,6 +29,7 @@ import type { ByteSource } from "./byte_source.ts";
 import { writeContent } from "./content_writer.ts";
 import type { VaultContext } from "./context.ts";
 import { type LoadedManifest, loadManifest, needsOf, storeManifest } from "./manifests.ts";
+import { isUnreadable } from "./read_object.ts";
 import type { IndexedVersion } from "./record_index.ts";
 import type { FileMeta, PutOptions, PutResult, VersionInfo, VersionSelector } from "./types.ts";
 import {
@@ -76,7 +76,7 @@ async function lookBefore(context: VaultContext, key: NamedKey): Promise<Before>
     try {
       manifest = await loadManifest(context, body.manifest);
     } catch (error) {
-      if (!isVaultError(error, "damaged")) throw error;
+      if (!isUnreadable(error)) throw error;
     }
   }
   return { ...next, latest, body, manifest };
@@ -107,6 +107,7 @@ async function commitVersion(
   const { inventory, objects } = makeInventory(without(needs, inherited));
   for (const { address, bytes } of objects) {
     await context.store.put({ kind: "public", address, pieces: [bytes] });
+    context.attachment.remote?.offer({ kind: "public", address, length: bytes.length });
   }
   const { parents, depth } = before;
   const { id } = await context.committer.commit({

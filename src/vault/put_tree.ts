@@ -9,6 +9,7 @@ import { basename, join, resolve } from "@std/path";
 import { asVaultError, CHUNK_BYTES_MIN, parseKey, quoteKey, VaultError } from "../base/mod.ts";
 import { type ByteSource, sourceOf, sourceOfFile } from "./byte_source.ts";
 import type { VaultContext } from "./context.ts";
+import { countCopies } from "./copies.ts";
 import { inOrder, type Task } from "./in_order.ts";
 import { putContent } from "./put.ts";
 import { putSmall, type SmallEntry } from "./put_small.ts";
@@ -21,10 +22,17 @@ import {
   LARGE_FILE_BYTES,
   TreeProgress,
 } from "./tree_work.ts";
-import type { EntryType, FileMeta, OnProgress, PutResult, WorkOptions } from "./types.ts";
+import type {
+  CopyOptions,
+  EntryType,
+  FileMeta,
+  OnProgress,
+  PutResult,
+  WorkOptions,
+} from "./types.ts";
 
 /** Options of {@link putPath}. */
-export interface PutPathOptions extends WorkOptions {
+export interface PutPathOptions extends WorkOptions, CopyOptions {
   /** The key; the path's last name if not given. Of a folder: what its files' keys begin with. */
   key?: string;
   /** Whether a folder may be stored, with all that is in it. */
@@ -72,7 +80,8 @@ function* tasks(
     const entries = batch;
     const bytes = batchBytes + entries.length * BATCH_ENTRY_BYTES;
     [batch, batchBytes] = [[], 0];
-    return { bytes, start: () => putBatch(context, entries, { ...options, progress: progress! }) };
+    const start = () => putBatch(context, entries, { ...options, progress: progress! });
+    return { bytes, start: async () => await withCopies(context, await start(), options) };
   };
   for (const found of walk(context, path, options)) {
     options.signal?.throwIfAborted();
@@ -97,10 +106,27 @@ function* tasks(
     const entryOptions = { ...options, onProgress: progress.of(found.key) };
     yield {
       bytes: ENTRY_BYTES + Math.min(found.info.size, LARGE_FILE_BYTES),
-      start: async () => [await putEntry(context, found, entryOptions)],
+      start: async () => {
+        const outcome = await putEntry(context, found, entryOptions);
+        return await withCopies(context, [outcome], options);
+      },
     };
   }
   if (batch.length > 0) yield takeBatch();
+}
+
+/** Waits for the copies that were asked for; the results tell how many there are. */
+async function withCopies(
+  context: VaultContext,
+  outcomes: PutOutcome[],
+  options: PutPathOptions,
+): Promise<PutOutcome[]> {
+  const versions = outcomes.flatMap((each) => "result" in each ? [each.result.id] : []);
+  if ((options.copies ?? 1) <= 1 || versions.length === 0) return outcomes;
+  const copies = await countCopies(context, { versions }, options);
+  return outcomes.map((each) =>
+    "result" in each ? { ...each, result: { ...each.result, copies } } : each
+  );
 }
 
 /** Whether an entry goes with others in a batch. */

@@ -90,7 +90,7 @@ export interface PutResult {
   newChunks: number;
   /** Bytes appended to the store for them and for the manifest. */
   addedBytes: number;
-  /** Nodes that hold it durably. */
+  /** Nodes that are known to hold it durably: 1 if copies were not waited for. */
   copies: number;
   /** Nothing had changed since the latest version: no version was made, these are its figures. */
   unchanged: boolean;
@@ -129,8 +129,19 @@ export interface WorkOptions {
   onProgress?: OnProgress;
 }
 
+/** Options of everything that makes records. */
+export interface CopyOptions {
+  /**
+   * Returns only once so many nodes hold it durably, this one included; else `too_few_peers` is thrown, and it is stored
+   * here all the same. Without it, a running node makes the copies in the background.
+   */
+  copies?: number;
+  /** How long to wait for them, milliseconds; 30 s if not given. */
+  copiesTimeoutMs?: number;
+}
+
 /** Options of {@link Vault.put}. */
-export interface PutOptions extends WorkOptions {
+export interface PutOptions extends WorkOptions, CopyOptions {
   /** Metadata to keep; a plain file of mode 0644 made now if not given. */
   meta?: Partial<FileMeta>;
   /** Expected size, for progress only. */
@@ -205,8 +216,10 @@ export interface StatusInfo {
   logicalBytes: number;
   /** Bytes on disk. */
   storedBytes: number;
-  /** Sealed objects with fewer copies than wished for. */
+  /** Objects with fewer copies than wished for; 0 while no node runs. */
   underReplicated: number;
+  /** In how many seconds that is 0; `null` if nobody can tell. */
+  underReplicatedSeconds: number | null;
   /** The vault's folder. */
   home: string;
   /** Whether the key file asks for a passphrase. */

@@ -4,22 +4,32 @@
  * @module
  */
 
-import { type Bytes, systemRandom, toHex, VaultError } from "../base/mod.ts";
+import {
+  asVaultError,
+  type Bytes,
+  quoteKey,
+  systemRandom,
+  toHex,
+  VaultError,
+} from "../base/mod.ts";
 import { phraseOfKey } from "../seal/mod.ts";
 import type { RecoveryReport } from "../store/mod.ts";
 import { type PutSource, sourceOf } from "./byte_source.ts";
 import type { VaultContext } from "./context.ts";
+import { BackgroundCopies, type CopyOf, waitForCopies } from "./copies.ts";
 import { diffVersions } from "./diff.ts";
 import { getToFile, openVersion, streamVersion } from "./get.ts";
 import { type GetOutcome, getTree, type GetTreeOptions } from "./get_tree.ts";
 import { type HomeSecrets, isHomeProtected, readMasterKey, writeKey } from "./home.ts";
-import { listKeys, type ListOptions } from "./list.ts";
+import { listKeys, type ListOptions, versionsOfNode } from "./list.ts";
 import { makePeerSide, type PeerSide } from "./peer_side.ts";
 import { prune, purge } from "./prune.ts";
 import { deleteKey, putContent, restoreVersion } from "./put.ts";
 import { type PutOutcome, putPath, type PutPathOptions } from "./put_tree.ts";
+import type { RemoteObjects } from "./remote.ts";
 import { addTag, listTags, removeTag } from "./tags.ts";
 import type {
+  CopyOptions,
   DiffResult,
   KeyInfo,
   PruneResult,
@@ -55,28 +65,62 @@ export class Vault implements AsyncDisposable {
     return this.#context.home;
   }
 
+  #copies: BackgroundCopies | null = null;
+
   /**
-   * Stores bytes as the newest version of a key, and returns when they are durable.
+   * Attaches the vault to a network, or with `null` detaches it: what is not here is read from other nodes, what is put
+   * here is copied to them. Returns once copying for the network before has ended.
+   */
+  async attach(remote: RemoteObjects | null): Promise<void> {
+    const { attachment, store } = this.#context;
+    const before = this.#copies;
+    attachment.remote = remote;
+    store.onSealed = remote && ((object) => remote.offer({ kind: "sealed", ...object }));
+    this.#copies = remote && new BackgroundCopies(this.#context, remote);
+    await before?.close();
+  }
+
+  /** Waits for copies, if that was asked for. */
+  async #waitForCopies(
+    what: CopyOf,
+    of: string,
+    options: CopyOptions & WorkOptions,
+  ): Promise<number> {
+    return await waitForCopies(this.#context, what, { ...options, of });
+  }
+
+  /**
+   * Stores bytes as the newest version of a key, and returns when they are durable: here, and on as many nodes as asked.
    *
-   * @throws VaultError `bad_key`, `no_space`, `interrupted`
+   * @throws VaultError `bad_key`, `no_space`, `interrupted`; `too_few_peers` if it is stored here, and on too few others
    */
   put(key: string, source: PutSource, options: PutOptions = {}): Promise<PutResult> {
-    return putContent(this.#context, key, sourceOf(source), options);
+    return named(`Cannot put ${quoteKey(key)}`, async () => {
+      const result = await putContent(this.#context, key, sourceOf(source), options);
+      const of = quoteKey(result.key);
+      const copies = await this.#waitForCopies({ versions: [result.id] }, of, options);
+      return { ...result, copies };
+    });
   }
 
-  /** Stores a file, a link, or a folder with all that is in it; one outcome an entry. */
+  /**
+   * Stores a file, a link, or a folder with all that is in it; one outcome an entry. Too few copies are no error here: each
+   * result tells how many there are.
+   */
   putPath(path: string, options: PutPathOptions = {}): AsyncIterable<PutOutcome> {
-    return putPath(this.#context, path, options);
+    return namedAll(`Cannot put ${quoteKey(path)}`, putPath(this.#context, path, options));
   }
 
-  /** A version's bytes, each checked before it comes out. @throws VaultError `not_found`, `damaged` */
-  async get(
+  /** A version's bytes, each checked before it comes out. @throws VaultError `not_found`, `damaged`, `too_few_peers` */
+  get(
     key: string,
     options: WorkOptions & { select?: VersionSelector } = {},
   ): Promise<{ version: VersionInfo; stream: ReadableStream<Bytes> }> {
-    const opened = await openVersion(this.#context, key, options.select ?? { kind: "latest" });
-    const version = describeId(this.#context, opened.key.name, opened.version.id);
-    return { version, stream: streamVersion(this.#context, opened, options) };
+    return named(`Cannot get ${quoteKey(key)}`, async () => {
+      const opened = await openVersion(this.#context, key, options.select ?? { kind: "latest" });
+      const version = describeId(this.#context, opened.key.name, opened.version.id);
+      return { version, stream: streamVersion(this.#context, opened, options) };
+    });
   }
 
   /** Fetches a version to a path: the whole of it or nothing. What is there and not in the vault is not replaced. */
@@ -85,12 +129,18 @@ export class Vault implements AsyncDisposable {
     destination: string,
     options: WorkOptions & { select?: VersionSelector; force?: boolean } = {},
   ): Promise<{ version: VersionInfo; path: string }> {
-    return getToFile(this.#context, key, destination, options);
+    return named(
+      `Cannot get ${quoteKey(key)}`,
+      () => getToFile(this.#context, key, destination, options),
+    );
   }
 
   /** Fetches all keys at or under a prefix; `folder` takes the prefix's place. One outcome an entry. */
   getTree(prefix: string, folder: string, options: GetTreeOptions = {}): AsyncIterable<GetOutcome> {
-    return getTree(this.#context, prefix, folder, options);
+    return namedAll(
+      `Cannot get ${quoteKey(prefix)}`,
+      getTree(this.#context, prefix, folder, options),
+    );
   }
 
   /** Every version of a key, oldest first. @throws VaultError `not_found` */
@@ -104,18 +154,43 @@ export class Vault implements AsyncDisposable {
     for (const { info } of listKeys(this.#context, options)) yield info;
   }
 
+  /**
+   * The newest version of each key that one node wrote, deletes too, sorted by key; `node` is the first hex digits of its
+   * id. What a lost machine had stored, whatever others wrote since.
+   *
+   * @throws VaultError `not_found` if nothing of such a node is known, `usage` if several ids begin so
+   */
+  // deno-lint-ignore require-await -- as history
+  async versionsOfNode(node: string): Promise<VersionInfo[]> {
+    return versionsOfNode(this.#context, node);
+  }
+
   /** Deletes a key by a tombstone; `purge` also forgets all its versions and frees their space. */
-  async delete(
+  delete(
     key: string,
-    options: WorkOptions & { purge?: boolean } = {},
+    options: WorkOptions & CopyOptions & { purge?: boolean } = {},
   ): Promise<{ version: VersionInfo; freedBytes: number }> {
-    if (options.purge) return await purge(this.#context, key, options);
-    return { version: await deleteKey(this.#context, key), freedBytes: 0 };
+    return named(`Cannot delete ${quoteKey(key)}`, async () => {
+      const result = options.purge
+        ? await purge(this.#context, key, options)
+        : { version: await deleteKey(this.#context, key), freedBytes: 0 };
+      await this.#waitForCopies("records", `the delete of ${quoteKey(key)}`, options);
+      return result;
+    });
   }
 
   /** Makes an old version the newest. @throws VaultError `not_found` */
-  restore(key: string, select: VersionSelector): Promise<VersionInfo> {
-    return restoreVersion(this.#context, key, select);
+  restore(
+    key: string,
+    select: VersionSelector,
+    options: CopyOptions & { signal?: AbortSignal } = {},
+  ): Promise<VersionInfo> {
+    return named(`Cannot restore ${quoteKey(key)}`, async () => {
+      const version = await restoreVersion(this.#context, key, select);
+      const what = { versions: [version.id], recordsOnly: true };
+      await this.#waitForCopies(what, `the restore of ${quoteKey(key)}`, options);
+      return version;
+    });
   }
 
   /** What differs between two versions of a key. */
@@ -142,14 +217,18 @@ export class Vault implements AsyncDisposable {
   /** Drops versions that no rule keeps, then gives back space. With no rule at all only garbage goes. */
   prune(
     retention: Retention,
-    options: WorkOptions & { dryRun?: boolean } = {},
+    options: WorkOptions & CopyOptions & { dryRun?: boolean } = {},
   ): Promise<PruneResult> {
-    return prune(this.#context, retention, options);
+    return named("Cannot prune", async () => {
+      const result = await prune(this.#context, retention, options);
+      if (!result.dryRun) await this.#waitForCopies("records", "the prune", options);
+      return result;
+    });
   }
 
   /** Reads what is stored and checks it. */
   verify(options: VerifyOptions = {}): Promise<VerifyResult> {
-    return verify(this.#context, options);
+    return named("Cannot verify", () => verify(this.#context, options));
   }
 
   /** Figures about the vault; takes no longer in a large one. */
@@ -158,6 +237,7 @@ export class Vault implements AsyncDisposable {
     await store.flush();
     const { keys, versions, bytes } = database.guard(() => index.totals());
     const { objects, fileBytes } = database.guard(() => store.index.totals());
+    const under = this.#context.attachment.remote?.underReplicated();
     return {
       node: nodeId,
       vault: vaultId,
@@ -167,7 +247,8 @@ export class Vault implements AsyncDisposable {
       chunks: objects,
       logicalBytes: bytes,
       storedBytes: fileBytes,
-      underReplicated: 0,
+      underReplicated: under?.objects ?? 0,
+      underReplicatedSeconds: under === undefined ? null : under.etaSeconds,
       home,
       protected: isHomeProtected(home),
     };
@@ -191,7 +272,11 @@ export class Vault implements AsyncDisposable {
 
   #peerSide: PeerSide | null = null;
 
-  /** What the vault lends to the node that serves it. Always the same one. */
+  /**
+   * What the vault lends to the node that serves it. Always the same one.
+   *
+   * @internal
+   */
   peerSide(): PeerSide {
     return this.#peerSide ??= makePeerSide(this.#context, this.#secrets);
   }
@@ -221,6 +306,7 @@ export class Vault implements AsyncDisposable {
     if (this.#closed) return;
     this.#closed = true;
     try {
+      await this.attach(null);
       await this.#context.committer.settle();
       await this.#context.store.close();
     } finally {
@@ -233,4 +319,26 @@ export class Vault implements AsyncDisposable {
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
+}
+
+/** Runs `work`; an abort of the caller's becomes VaultError `interrupted`, whatever the signal gave as its reason. */
+async function named<T>(action: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    throw asInterruption(error, action);
+  }
+}
+
+async function* namedAll<T>(action: string, work: AsyncIterable<T>): AsyncGenerator<T> {
+  try {
+    yield* work;
+  } catch (error) {
+    throw asInterruption(error, action);
+  }
+}
+
+function asInterruption(error: unknown, action: string): unknown {
+  const isAbort = error instanceof DOMException && error.name === "AbortError";
+  return isAbort ? asVaultError(error, action) : error;
 }

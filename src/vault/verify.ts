@@ -17,13 +17,17 @@ import {
 } from "../store/mod.ts";
 import type { VaultContext } from "./context.ts";
 import { loadManifest } from "./manifests.ts";
+import { isUnreadable } from "./read_object.ts";
 import type { IndexedVersion } from "./record_index.ts";
 import type { VerifyResult, WorkOptions } from "./types.ts";
 import { nameOf } from "./versions.ts";
 
 /** Options of {@link verify}. */
 export interface VerifyOptions extends WorkOptions {
-  /** Takes damaged objects out of the store, so that storing the file again heals it, and rewrites their packs. */
+  /**
+   * Takes damaged objects out of the store, so that storing the file again heals it, and rewrites their packs; what other
+   * nodes have is fetched from them.
+   */
   repair?: boolean;
   /** Share of the objects whose bytes are read, 0 to 1. */
   sample?: number;
@@ -80,7 +84,8 @@ export async function verify(context: VaultContext, options: VerifyOptions): Pro
     damaged += bad.length + foreign;
     if (options.repair && bad.length + foreign > 0) {
       repaired += foreign +
-        await context.gate.beAlone(() => takeOut(context, number, { frames, bad }));
+        await context.gate.beAlone(() => takeOut(context, number, { frames, bad })) +
+        await fetchAgain(context, bad, options.signal);
     }
   }
   return {
@@ -159,6 +164,8 @@ async function walkVersion(
       const address = references.address(i);
       const frame = context.database.guard(() => context.store.index.find(address));
       if (frame === null) {
+        // In a network the nodes that should hold it look after it.
+        if (context.attachment.remote !== null) continue;
         missing++;
         found.missing.add(toHex(address));
         continue;
@@ -171,7 +178,7 @@ async function walkVersion(
       found.problems.push(`${label}: ${missing} of ${references.count} chunks are missing`);
     }
   } catch (error) {
-    if (!isVaultError(error, "damaged")) throw error;
+    if (!isUnreadable(error)) throw error;
     found.missing.add(toHex(version.id));
     found.problems.push(`${label} can't be read: ${error.message}`);
   }
@@ -235,4 +242,22 @@ async function takeOut(
   store.dropPack(number);
   await store.packs.sync();
   return healed.length;
+}
+
+/** Fetches from other nodes what was taken out. Says how much came. */
+async function fetchAgain(
+  { store, attachment }: VaultContext,
+  lost: readonly FrameRow[],
+  signal: AbortSignal | undefined,
+): Promise<number> {
+  let fetched = 0;
+  for (const { kind, address } of lost) {
+    if (attachment.remote === null || await store.has(address)) continue;
+    const bytes = await attachment.remote.fetch(address, signal ? { signal } : {});
+    if (bytes === null) continue;
+    await store.put({ kind: kind === "sealed" ? "held" : kind, address, pieces: [bytes] });
+    fetched++;
+  }
+  await store.flush();
+  return fetched;
 }
