@@ -17,11 +17,11 @@ import {
   KEEP_OBJECTS_IN_FLIGHT,
   KEEPS_PER_PEER_MAX,
   type NodeId,
-  sha256,
   shortHex,
   VaultError,
 } from "../base/mod.ts";
 import type { LogHead, Need, Requests } from "../net/mod.ts";
+import { matchesAddress } from "../store/mod.ts";
 import { keyOf } from "./address_map.ts";
 import type { Fetcher } from "./fetcher.ts";
 import { forEachInGate, Gate } from "./gate.ts";
@@ -89,7 +89,7 @@ export class Exchange {
     const isOurs = kind === "public" ||
       (kind === "sealed" && placement().isHolder(mesh.self, address));
     if (!isOurs || store.stat(address) !== null) return { isTaken: false };
-    if (bytes.length > FRAME_BYTES_MAX || !equalBytes(sha256(bytes), address)) {
+    if (bytes.length > FRAME_BYTES_MAX || !await matchesAddress(address, bytes)) {
       onLiar(from, address);
       throw new VaultError(
         "damaged",

@@ -18,10 +18,10 @@ import {
   isVaultError,
   LIAR_MS,
   type NodeId,
-  sha256,
   type Timers,
 } from "../base/mod.ts";
 import type { WireKind } from "../net/mod.ts";
+import { matchesAddress } from "../store/mod.ts";
 import { keyOf } from "./address_map.ts";
 import type { Mesh, MeshPeer } from "./mesh.ts";
 import type { Placement } from "./placement.ts";
@@ -138,7 +138,7 @@ export class Fetcher {
       });
       if (object !== null) this.#learn(source, (clock.now() - beganMs) / share);
       if (object === null) return null;
-      if (object.bytes.length <= FRAME_BYTES_MAX && equalBytes(sha256(object.bytes), address)) {
+      if (object.bytes.length <= FRAME_BYTES_MAX && await matchesAddress(address, object.bytes)) {
         return object;
       }
       source.liarUntil = clock.now() + LIAR_MS;

@@ -312,12 +312,15 @@ export class LogSync {
     const after = ledger.head(node)?.last ?? 0n;
     if (claim.last <= after) return await this.#pullListed(peer, node, claim, signal);
     const { segments } = await peer.channel.request("segments", { node, after }, { signal });
-    const { entered } = await entry.enter(peer, node, segments, signal);
-    if (entered === 0) {
+    const { entered, hasForked } = await entry.enter(peer, node, segments, signal);
+    // What follows on another branch than ours is of use only with all of that branch.
+    if (hasForked) await this.#pullListed(peer, node, claim, signal);
+    const isHigher = (ledger.head(node)?.last ?? 0n) > after;
+    if (!isHigher) {
       const untilMs = this.#options.clock.now() + LOG_AGAIN_MS;
       this.#uselessUntil.set(keyOf(peer.node) + keyOf(node), untilMs);
     }
-    return entered > 0;
+    return isHigher && entered > 0;
   }
 
   /** Pulls all that the peer's list names and we lack. */

@@ -64,9 +64,9 @@ export interface Ledger {
   forks(): readonly { readonly node: NodeId; readonly sequence: bigint }[];
   /**
    * Everything that live versions of all vaults need, as lists in no order; some objects stand in several. The lists of
-   * one call are those of one moment. `isPublic` objects are held by every node, the others by those that placement names.
-   *
-   * @throws VaultError `damaged` while a record or a list that the answer rests on is missing
+   * one call are those of one moment, and may be read on over many turns. `isPublic` objects are held by every node, the
+   * others by those that placement names. What stands in a list that is lost is left out; the list itself is among the
+   * public objects. The length is 1 where nobody can tell it.
    */
   live(): Iterable<{ readonly entries: PackedEntries; readonly isPublic: boolean }>;
   /** Called after a segment was entered, whoever wrote it; returns how to stop that. */
@@ -75,9 +75,12 @@ export interface Ledger {
 
 /** What only the vault's side can do safely. */
 export interface Upkeep {
-  /** Collects what no version of any vault needs any more, but for what `isPinned` names. */
+  /**
+   * Collects what no version of any vault needs any more, but for what `isPinned` names. `isDone`: false if someone was
+   * writing, so that it is worth trying again.
+   */
   collect(options: { isPinned: (address: Address) => boolean; signal: AbortSignal }): Promise<
-    { freedBytes: number }
+    { freedBytes: number; isDone: boolean }
   >;
   /** Forgets objects that others hold, while nobody writes. `stillSurplus` is asked again, once alone. */
   dropSurplus(

@@ -14,9 +14,11 @@ import {
   type Timers,
 } from "../base/mod.ts";
 import type { LogHead, Presence, RequestName, Requests } from "../net/mod.ts";
+import { Caretaker } from "./caretaker.ts";
 import { Exchange } from "./exchange.ts";
 import { Fetcher } from "./fetcher.ts";
 import { Gate } from "./gate.ts";
+import { Health } from "./health.ts";
 import { Incoming } from "./incoming.ts";
 import { LogSync } from "./log_sync.ts";
 import type { Mesh } from "./mesh.ts";
@@ -25,8 +27,10 @@ import { Draws, Placement } from "./placement.ts";
 import type { Ledger, ObjectStore, Upkeep } from "./ports.ts";
 import { Pusher } from "./pusher.ts";
 import type { RemoteObjects } from "./remote_objects.ts";
+import { Repair } from "./repair.ts";
 import { Replicator } from "./replicator.ts";
 import { SegmentEntry } from "./segment_entry.ts";
+import { Surplus } from "./surplus.ts";
 import { Tasks } from "./tasks.ts";
 
 /** Requests that replication answers. */
@@ -60,6 +64,15 @@ export type ReplicationEvent =
   | { readonly kind: "fork"; readonly node: NodeId; readonly sequence: bigint }
   /** A peer sent what may not be used. */
   | { readonly kind: "refused"; readonly node: NodeId; readonly reason: string }
+  /** How healing goes here: what is still missing, and what came since this was last told. */
+  | {
+    readonly kind: "repair";
+    readonly missing: number;
+    readonly missingBytes: number;
+    readonly healed: number;
+  }
+  /** Anything else that people should know. */
+  | { readonly kind: "notice"; readonly text: string }
   /** Something in the background went wrong; it goes on or is tried again. */
   | { readonly kind: "failed"; readonly action: string; readonly error: unknown };
 
@@ -71,6 +84,8 @@ export interface ReplicationOptions {
   upkeep: Upkeep;
   clock: Clock;
   timers: Timers;
+  /** Bytes a second that are read again in the background. */
+  scrubRate?: number;
   onEvent: (event: ReplicationEvent) => void;
 }
 
@@ -84,6 +99,10 @@ export class Replication {
   readonly #pusher: Pusher;
   readonly #replicator: Replicator;
   readonly #logs: LogSync;
+  readonly #repair: Repair;
+  readonly #surplus: Surplus;
+  readonly #caretaker: Caretaker;
+  readonly #health: Health;
   #placement: Placement;
   #unsubscribes: (() => void)[] = [];
   /** What peers ask. */
@@ -92,12 +111,13 @@ export class Replication {
   readonly remote: RemoteObjects;
 
   constructor(options: ReplicationOptions) {
-    const { mesh, ledger, store, clock, timers, onEvent } = options;
+    const { mesh, ledger, store, upkeep, clock, timers, onEvent } = options;
     this.#options = options;
     this.#placement = new Placement(mesh.view(), this.#draws);
     const placement = () => this.#placement;
     const onFailure = (action: string, error: unknown) =>
       onEvent({ kind: "failed", action, error });
+    const notice = (text: string) => onEvent({ kind: "notice", text });
     const tasks = this.#tasks = new Tasks({ clock, timers, onFailure });
     const onLiar = (node: NodeId, address: Uint8Array) =>
       onEvent({ kind: "refused", node, reason: `wrong bytes for object ${shortHex(address)}` });
@@ -120,6 +140,24 @@ export class Replication {
       ...{ mesh, placement, store, clock, timers },
       pusher: this.#pusher,
     });
+    const repair = this.#repair = new Repair({
+      ...{ mesh, ledger, store, placement, fetcher, incoming, clock, timers, tasks },
+      onHealed: (address) => notice(`object ${shortHex(address)} was damaged and is whole again`),
+    });
+    this.#surplus = new Surplus({
+      ...{ mesh, ledger, store, upkeep, placement, pins, clock, tasks },
+      onDropped: (objects) => notice(`${objects} objects that others hold were dropped`),
+    });
+    this.#caretaker = new Caretaker({
+      ...{ mesh, ledger, upkeep, pins, clock, tasks },
+      ...(options.scrubRate === undefined ? {} : { scrubRate: options.scrubRate }),
+      isEqual: (peer) => logs.isEqual(peer),
+      onDamaged: (addresses) => repair.addDamaged(addresses),
+    });
+    this.#health = new Health({
+      ...{ mesh, placement, repair, tasks },
+      onProgress: (progress) => onEvent({ kind: "repair", ...progress }),
+    });
     this.handler = makeHandler(exchange, logs);
     this.remote = this.#makeRemote();
   }
@@ -137,12 +175,18 @@ export class Replication {
     ];
     this.#placement = new Placement(mesh.view(), this.#draws);
     this.#logs.start();
+    this.#repair.start();
+    this.#surplus.start();
+    this.#caretaker.start();
+    this.#health.start();
   }
 
   /** Ends all that is under way and waits for it. */
   async stop(): Promise<void> {
     for (const unsubscribe of this.#unsubscribes) unsubscribe();
     this.#logs.stop();
+    this.#repair.stop();
+    this.#caretaker.stop();
     await this.#tasks.stop();
   }
 
@@ -151,8 +195,8 @@ export class Replication {
     const { ledger, upkeep } = this.#options;
     return {
       headsDigest: ledger.headsDigest(),
-      missing: 0n,
-      missingBytes: 0n,
+      missing: BigInt(this.#repair.missing),
+      missingBytes: BigInt(this.#repair.missingBytes),
       storedBytes: BigInt(upkeep.storedBytes()),
     };
   }
@@ -174,7 +218,7 @@ export class Replication {
       },
       offer: (object) => this.#pusher.offer(object),
       replicate: (request) => this.#replicator.replicate(request),
-      underReplicated: () => ({ objects: 0, etaSeconds: null }),
+      underReplicated: () => this.#health.underReplicated(),
       replicas: () => mesh.view().replicas,
     };
   }

@@ -67,23 +67,25 @@ export class SegmentEntry {
   /**
    * Enters segments of one log, in order of their first record. What may not enter ends the row: the peer that sent it
    * is told of by `onRefused`.
+   *
+   * @returns how many entered, and whether any is of another branch than the one we know
    */
   async enter(
     peer: MeshPeer,
     node: NodeId,
     segments: readonly Bytes[],
     signal: AbortSignal,
-  ): Promise<{ entered: number }> {
-    const accepted = await this.#accept(peer, node, segments);
+  ): Promise<{ entered: number; hasForked: boolean }> {
+    const { accepted, hasForked } = await this.#accept(peer, node, segments);
     const ready: Accepted[] = [];
     for (const candidate of accepted) {
       if (!await this.#storePublic(peer, candidate.segment, signal)) break;
       ready.push(candidate);
     }
-    if (ready.length === 0) return { entered: 0 };
+    if (ready.length === 0) return { entered: 0, hasForked };
     await this.#options.ledger.enter(ready.map(({ address, bytes }) => ({ address, bytes })));
     for (const { fork } of ready) if (fork !== null) this.#options.onFork(node, fork);
-    return { entered: ready.length };
+    return { entered: ready.length, hasForked };
   }
 
   /** Fetches segments by their addresses and enters them. Those that nobody gives are left out. */
@@ -118,12 +120,17 @@ export class SegmentEntry {
     await enter();
   }
 
-  async #accept(peer: MeshPeer, node: NodeId, segments: readonly Bytes[]): Promise<Accepted[]> {
+  async #accept(
+    peer: MeshPeer,
+    node: NodeId,
+    segments: readonly Bytes[],
+  ): Promise<{ accepted: Accepted[]; hasForked: boolean }> {
     const { mesh, ledger, store, clock, tasks } = this.#options;
     const slices = tasks.slices();
     const log = new GrowingLog(node, ledger);
     const member = memberOf(mesh.view().members, node);
     const accepted: Accepted[] = [];
+    let hasForked = false;
     for (const bytes of segments) {
       if (slices.isOver()) await slices.next();
       const segment = this.#decode(peer, node, bytes);
@@ -135,13 +142,14 @@ export class SegmentEntry {
       }
       if (verdict.kind === "gap") break; // what is missing before it is asked for next
       if (verdict.kind === "known") continue;
+      hasForked ||= verdict.kind === "fork";
       const address = sha256(bytes);
       if (verdict.kind === "fork" && store.stat(address) !== null) continue;
       log.add(segment);
       const fork = verdict.kind === "fork" ? verdict.sequence : null;
       accepted.push({ address, bytes, segment, fork });
     }
-    return accepted;
+    return { accepted, hasForked };
   }
 
   #decode(peer: MeshPeer, node: NodeId, bytes: Bytes): Segment | null {
