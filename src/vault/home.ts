@@ -29,6 +29,10 @@ import {
 export { defaultHome } from "../base/default_home.ts";
 
 const KEY_FILE_BYTES_MAX = 4096;
+const CONFIG_BYTES_MAX = 64 * 1024;
+
+/** The one format of a home that this program knows. */
+const HOME_FORMAT = 1;
 
 /** Where things lie in a home. */
 export interface HomePaths {
@@ -119,7 +123,7 @@ export async function makeHome(
   const paths = homePaths(home);
   try {
     for (const folder of [paths.home, paths.keys, paths.packs]) disk.makeFolder(folder);
-    const config = { format: 1 };
+    const config = { format: HOME_FORMAT };
     await writeFileDurably(disk, paths.config, encodeUtf8(JSON.stringify(config) + "\n"));
     for (const kind of ["node", "network"] as const) {
       if (disk.stat(keyPath(home, kind)) !== null) continue;
@@ -134,6 +138,34 @@ export async function makeHome(
   } catch (error) {
     throw asVaultError(error, `Cannot make a vault in ${home}`);
   }
+}
+
+/**
+ * Refuses a home that a later program has made. One without settings is read as it is.
+ *
+ * @throws VaultError `failed` for another format, `damaged` for settings that can't be read
+ */
+export function checkFormat(home: string, disk: Disk = denoDisk): void {
+  const { config } = homePaths(home);
+  if (disk.stat(config) === null) return;
+  let format: unknown;
+  try {
+    const text = new TextDecoder().decode(readSmallFile(disk, config, CONFIG_BYTES_MAX));
+    format = (JSON.parse(text) as { format?: unknown } | null)?.format;
+  } catch (error) {
+    throw new VaultError("damaged", `Cannot open the vault in ${home}: ${config} can't be read`, {
+      hint: "remove that file: nothing in it is needed",
+      cause: error,
+    });
+  }
+  if (format === HOME_FORMAT) return;
+  throw new VaultError(
+    "failed",
+    `Cannot open the vault in ${home}: its format is ${
+      JSON.stringify(format)
+    }, this program knows ${HOME_FORMAT}`,
+    { hint: "open it with the govault that made it, or a later one" },
+  );
 }
 
 /** Writes one key file in the place of the old one. */

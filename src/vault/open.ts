@@ -9,6 +9,7 @@ import {
   asVaultError,
   type Bytes,
   denoDisk,
+  equalBytes,
   isVaultError,
   LOCK_WAIT_MS,
   reuseLargeBuffers,
@@ -31,6 +32,7 @@ import { ChunkCiphers } from "./chunk_cipher.ts";
 import { Committer } from "./commit.ts";
 import { Entrance } from "./entrance.ts";
 import {
+  checkFormat,
   defaultHome,
   hasVault,
   homePaths,
@@ -71,6 +73,8 @@ export interface OpenOptions {
   home?: string;
   /** Makes the vault if there is none. */
   create?: boolean;
+  /** The 32-byte key of the vault that is to be opened or made; a home with another is refused. */
+  masterKey?: Bytes;
   /** Asked for the passphrase of a protected vault, up to three times. */
   passphrase?: string | ((ask: { attempt: number }) => string | Promise<string>);
   /** How long to wait for another process to let go of the home, in milliseconds. */
@@ -94,6 +98,8 @@ export async function initVault(
     home?: string;
     /** Seals the key; a function is called once it is clear that a vault can be made. */
     passphrase?: string | (() => string | Promise<string>);
+    /** The 32-byte key of a vault that lives elsewhere too; a new one is made if not given. */
+    masterKey?: Bytes;
   } = {},
 ): Promise<CreatedVault> {
   const home = resolve(options.home ?? defaultHome());
@@ -102,7 +108,7 @@ export async function initVault(
   const passphrase = typeof given === "function" ? await given() : given;
   const lock = await takeLock(home, {});
   try {
-    const masterKey = systemRandom.bytes(SECRET_BYTES);
+    const masterKey = checkedKey(options.masterKey) ?? systemRandom.bytes(SECRET_BYTES);
     return await makeVault(home, {
       masterKey,
       ...(passphrase !== undefined ? { passphrase } : {}),
@@ -110,6 +116,14 @@ export async function initVault(
   } finally {
     lock.release();
   }
+}
+
+function checkedKey(masterKey: Bytes | undefined): Bytes | undefined {
+  if (masterKey === undefined || masterKey.length === SECRET_BYTES) return masterKey;
+  throw new VaultError(
+    "usage",
+    `Cannot use this key: it has ${masterKey.length} bytes, ${SECRET_BYTES} expected`,
+  );
 }
 
 /** Makes the vault of a master key. The caller has the lock. */
@@ -212,10 +226,21 @@ export async function openVault(options: OpenOptions = {}): Promise<Vault> {
   const lock = await takeLock(home, options);
   try {
     if (!hasVault(home)) {
-      const created = await makeVault(home, { masterKey: systemRandom.bytes(SECRET_BYTES) });
+      const masterKey = checkedKey(options.masterKey) ?? systemRandom.bytes(SECRET_BYTES);
+      const created = await makeVault(home, { masterKey });
       options.onCreated?.(created);
     }
+    checkFormat(home);
     const secrets = await unlock(home, options);
+    if (options.masterKey && !equalBytes(options.masterKey, secrets.masterKey)) {
+      throw new VaultError(
+        "exists",
+        `Cannot use this key in ${home}: the vault there has another`,
+        {
+          hint: "name another folder with --home",
+        },
+      );
+    }
     await prepareCompression();
     return await assemble(home, secrets, lock);
   } catch (error) {

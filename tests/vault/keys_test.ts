@@ -184,6 +184,48 @@ Deno.test("open: config.json is not needed to read", async () => {
   });
 });
 
+Deno.test("open: a home of a later format is refused, and settings that can't be read are told of", async () => {
+  using folder = await homeWithVault();
+  const config = folder.at("home", "config.json");
+  for (
+    const [text, code] of [['{"format":2}', "failed"], ["{}", "failed"], ["{", "damaged"]] as const
+  ) {
+    Deno.writeTextFileSync(config, text);
+    const error = await failure(code, () => openVault({ home: folder.home }));
+    assert(error.hint !== undefined);
+  }
+  Deno.writeTextFileSync(config, '{"format":1,"more":true}');
+  await withVault(folder, (vault) => vault.put("key", encodeUtf8("text")));
+});
+
+Deno.test("init, open: with a key that is given it is the same vault; one that is no key or another is refused", async () => {
+  using folder = await homeWithVault();
+  using other = new TempFolder();
+  using third = new TempFolder();
+  const { masterKey, vaultId } = await withVault(
+    folder,
+    (vault) => Promise.resolve(vault.peerSide()),
+  );
+  const made = await initVault({ home: other.home, masterKey });
+  assertEquals(made.vault, vaultId);
+  await withVault(
+    other,
+    (vault) => Promise.resolve(assertEquals(vault.peerSide().masterKey, masterKey)),
+    {
+      masterKey,
+    },
+  );
+  await withVault(third, async (vault) => {
+    assertEquals((await vault.status()).vault, vaultId);
+  }, { masterKey, create: true });
+  const wrong = masterKey.map((byte) => byte ^ 1);
+  await failure("exists", () => openVault({ home: other.home, masterKey: wrong }));
+  await failure(
+    "usage",
+    () => initVault({ home: folder.at("new"), masterKey: masterKey.slice(1) }),
+  );
+});
+
 Deno.test("doctor: finds nothing in a sound home, and what is wrong in others", async () => {
   using folder = await homeWithVault();
   const bad = async () =>
