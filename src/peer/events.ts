@@ -77,7 +77,7 @@ export class EventBus<E extends { kind: string } = NetworkEvent> {
    * @throws VaultError `failed` if too many listen already
    */
   listen(signal: AbortSignal): AsyncIterableIterator<E | { kind: "dropped"; count: number }> {
-    if (this.#listeners.size >= EVENT_LISTENERS_MAX) {
+    if (!signal.aborted && this.#listeners.size >= EVENT_LISTENERS_MAX) {
       throw new VaultError(
         "failed",
         `Cannot watch: ${EVENT_LISTENERS_MAX} others do already`,

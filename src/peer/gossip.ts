@@ -20,6 +20,9 @@ import { compareSecretRefs, decodeSecret, encodeSecret, secretRef } from "./sess
 import type { PeerSession, SessionWorld } from "./session_world.ts";
 import type { Statement } from "./statements.ts";
 
+/** Statements that are checked before it is asked whether they were worth it. */
+const SLICE_STATEMENTS = 64;
+
 /** What gossip needs of the table of sessions. */
 export interface GossipHooks {
   sessions(): Iterable<PeerSession>;
@@ -74,17 +77,29 @@ export class Gossip {
     }
   }
 
-  /** Returns how many were new. */
+  /** Returns how many were new. Goes no further than to where the other end is found to break the rules. */
   #absorb(session: PeerSession, statements: readonly Bytes[]): number {
-    const { added, refused } = this.#world.file.state.roster.merge(statements);
+    const added: Statement[] = [];
+    for (let at = 0; at < statements.length; at += SLICE_STATEMENTS) {
+      const slice = statements.slice(at, at + SLICE_STATEMENTS);
+      const result = this.#world.file.state.roster.merge(slice);
+      added.push(...result.added);
+      const hostility = this.#hostility(session, result.refused);
+      if (hostility === null) continue;
+      this.#hooks.onHostile(session, hostility);
+      break;
+    }
     if (added.length > 0) this.spread(added, session);
+    return added.length;
+  }
+
+  /** What is hostile about statements that were refused: one that is forged, or too many. */
+  #hostility(session: PeerSession, refused: readonly VaultError[]): string | null {
     session.refusedStatements += refused.length;
     const forged = refused.find((error) => isVaultError(error, "damaged"));
-    if (forged !== undefined) this.#hooks.onHostile(session, forged.message);
-    else if (session.refusedStatements > REFUSED_STATEMENTS_MAX) {
-      this.#hooks.onHostile(session, `${refused.at(-1)!.message}, and so on`);
-    }
-    return added.length;
+    if (forged !== undefined) return forged.message;
+    const isMuch = session.refusedStatements > REFUSED_STATEMENTS_MAX && refused.length > 0;
+    return isMuch ? `${refused.at(-1)!.message}, and so on` : null;
   }
 
   /** Tells others what was just entered. @param except the session that it came over */
