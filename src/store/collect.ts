@@ -114,19 +114,20 @@ export async function collect(store: PackStore, options: CollectOptions): Promis
     if (result.rewrittenPacks === options.packsMax) break;
     options.signal?.throwIfAborted();
     options.onPack?.({ packs: index, of: candidates.length });
+    let spared = 0;
     if (!options.dryRun) {
       if (!await allWhole(store, live)) {
         result.damagedPacks.push(number);
         continue;
       }
       checkRows();
-      const spared = await store.relocate(live, dead, options.isSpared);
-      result.removedObjects -= spared;
+      spared = await store.relocate(live, dead, options.isSpared);
       if (spared === 0) store.dropPack(number);
     }
     result.rewrittenPacks++;
-    result.removedObjects += dead.length;
-    result.freedBytes += live.length === 0 ? fileBytes : deadBytes;
+    result.removedObjects += dead.length - spared;
+    // The space of a pack in which something was spared comes back the next time.
+    if (spared === 0) result.freedBytes += live.length === 0 ? fileBytes : deadBytes;
   }
   if (!options.dryRun && result.rewrittenPacks > 0) await store.packs.sync();
   return result;

@@ -238,3 +238,30 @@ Deno.test("collect: a disk that fills up in the middle loses nothing that is liv
     await assertOnly((await openStore(disk)).store, live);
   }
 });
+
+Deno.test("collect: what is relied on again at the last moment stays, and its pack goes the next time", async () => {
+  const { store, disk, objects } = await threePacks();
+  const dead = objects.slice(3, 8);
+  const spared = dead.slice(0, 2);
+  const result = await collect(store, { ...without(dead), isSpared: isOneOf(spared) });
+  assertEquals([result.removedObjects, result.freedBytes, result.rewrittenPacks], [3, 0, 1]);
+  const left = objects.filter((object) => !dead.slice(2).includes(object));
+  await assertOnly(store, left);
+  const again = await collect(store, { isLive: () => true, deadShareMin: 0 });
+  assertEquals([again.removedObjects, again.rewrittenPacks], [0, 1]);
+  await assertOnly(store, left);
+  assertEquals(disk.stat(packPath(1)), null);
+  await store.close();
+  await assertOnly((await openStore(disk)).store, left);
+});
+
+Deno.test("collect: rewrites no more packs than it may, those that are worth most first", async () => {
+  const { store, objects } = await threePacks();
+  const dead = [...objects.slice(0, 2), ...objects.slice(10, 20), ...objects.slice(20, 25)];
+  const options = { ...without(dead), packsMax: 1 };
+  for (const [removed, left] of [[10, 20], [5, 15], [2, 13], [0, 13]] as const) {
+    assertEquals((await collect(store, options)).removedObjects, removed);
+    assertEquals((await addressesIn(store)).length, left);
+  }
+  await store.close();
+});

@@ -74,6 +74,29 @@ Deno.test("Gate: many share; who is alone waits for those before and holds up th
   assertEquals(log.slice(5), ["alone ends", "c begins", "c ends"]);
 });
 
+Deno.test("Gate: who would be alone only if it is free does nothing while someone is inside or waits", async () => {
+  const gate = new Gate();
+  const log: string[] = [];
+  const [a, alone, b] = ["a", "alone", "b"].map((name) => piece(log, name)) as [
+    ReturnType<typeof piece>,
+    ReturnType<typeof piece>,
+    ReturnType<typeof piece>,
+  ];
+  const first = gate.share(a.work);
+  assertEquals(await gate.beAloneIfFree(b.work), null);
+  a.end();
+  await first;
+  const second = gate.beAloneIfFree(alone.work);
+  await settle();
+  assertEquals(await gate.beAloneIfFree(b.work), null);
+  const third = gate.share(b.work);
+  await settle();
+  assertEquals(log, ["a begins", "a ends", "alone begins"]);
+  alone.end();
+  b.end();
+  assertEquals([await second, await third], ["alone", "b"]);
+});
+
 Deno.test("Gate: who fails alone opens it again", async () => {
   const gate = new Gate();
   const failing = gate.beAlone(() => Promise.reject(new Error("no")));
