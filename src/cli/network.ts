@@ -53,7 +53,7 @@ export function findPeer(peers: readonly PeerInfo[], named: string): PeerInfo {
 
 /** An event, for scripts. */
 export function eventDocument(event: NetworkEvent): Record<string, unknown> {
-  const node = "node" in event ? { node: toHex(event.node) } : {};
+  const node = "node" in event && event.node !== null ? { node: toHex(event.node) } : {};
   const time = "time" in event ? { time: jsonTime(event.time) } : {};
   switch (event.kind) {
     case "message":
@@ -67,11 +67,20 @@ export function eventDocument(event: NetworkEvent): Record<string, unknown> {
     case "peer":
       return { event: event.kind, ...node, name: event.name, state: event.state };
     case "repair":
-      return { event: event.kind, missing: event.missing, missingBytes: event.missingBytes };
+      return {
+        event: event.kind,
+        missing: event.missing,
+        missingBytes: event.missingBytes,
+        healed: event.healed,
+      };
     case "fork":
       return { event: event.kind, ...node, sequence: Number(event.sequence) };
     case "refused":
-      return { event: event.kind, remote: event.remote, reason: event.reason };
+      return { event: event.kind, ...node, remote: event.remote, reason: event.reason };
+    case "notice":
+      return { event: event.kind, text: event.text };
+    case "dropped":
+      return { event: event.kind, count: event.count };
     default:
       return { event: event.kind, ...node, ...time, count: event.count };
   }
@@ -96,6 +105,10 @@ export function eventLine(event: NetworkEvent): string {
       } has two records ${event.sequence}; was it put back from an old copy?\n`;
     case "refused":
       return `refused ${formatKey(event.remote)}: ${formatKey(event.reason)}\n`;
+    case "notice":
+      return `${formatKey(event.text)}\n`;
+    case "dropped":
+      return `${plural(event.count, "event")} came too fast and are not shown\n`;
     default:
       return `${event.kind} by ${shortHex(event.node)}: ${plural(event.count, "record")}\n`;
   }

@@ -5,6 +5,7 @@
  */
 
 import type { Bytes, NodeId } from "../base/mod.ts";
+import type { NetworkEvent as HappenedEvent } from "../peer/mod.ts";
 
 /** How a peer fares. */
 export type PeerState = "up" | "connecting" | "down" | "evicted";
@@ -28,30 +29,12 @@ export interface PeerInfo {
   readonly missing: number;
 }
 
+type PeerEvent = Extract<HappenedEvent, { kind: "peer" }>;
+
 /** Something that happened in the network, as `watch` shows it. */
 export type NetworkEvent =
-  | {
-    readonly kind: "message";
-    readonly from: NodeId;
-    readonly to: NodeId | "all";
-    readonly time: number;
-    readonly text: string;
-  }
-  | {
-    readonly kind: "put" | "delete" | "restore" | "prune" | "tag" | "untag";
-    readonly node: NodeId;
-    readonly time: number;
-    readonly count: number;
-  }
-  | {
-    readonly kind: "peer";
-    readonly node: NodeId;
-    readonly name: string;
-    readonly state: PeerState;
-  }
-  | { readonly kind: "repair"; readonly missing: number; readonly missingBytes: number }
-  | { readonly kind: "fork"; readonly node: NodeId; readonly sequence: bigint }
-  | { readonly kind: "refused"; readonly remote: string; readonly reason: string };
+  | Exclude<HappenedEvent, { kind: "peer" }>
+  | PeerEvent & { readonly name: string };
 
 /** How the node takes part in its network. */
 export interface PeerStart {

@@ -1,13 +1,34 @@
 /**
- * Makes the peer layer of an open vault.
+ * The peer layer of an open vault on this machine: its clock, its network, its files, its name.
  *
  * @module
  */
 
-import { type Bytes, REPLICAS_DEFAULT, VaultError } from "../base/mod.ts";
-import { formatHostPort } from "../net/mod.ts";
-import type { Vault } from "../vault/mod.ts";
+import {
+  type Bytes,
+  equalBytes,
+  type NodeId,
+  sleep,
+  systemClock,
+  systemRandom,
+  systemTimers,
+  VaultError,
+} from "../base/mod.ts";
+import { type Credentials, formatHostPort, makeCredentials, tlsTransport } from "../net/mod.ts";
+import {
+  decodeToken,
+  EventBus,
+  foundNetwork,
+  joinNetwork,
+  NetworkFile,
+  type NetworkState,
+  ownRole,
+  PeerNode,
+  type ReadToken,
+} from "../peer/mod.ts";
+import { networkId, type PeerSide, type Vault } from "../vault/mod.ts";
 import type { NetworkEvent, NetworkView, PeerStart, PeerSurface } from "./peer_surface.ts";
+import { networkPath } from "./remembered.ts";
 
 /** How a node behaves among the others. */
 export interface PeerOptions {
@@ -19,75 +40,226 @@ export interface PeerOptions {
   readonly capacityGib?: number;
 }
 
+/** A node's share of the objects, relative to the others', if it names none. */
+const CAPACITY_GIB_DEFAULT = 100;
+/** How long joining waits for an answer. */
+const JOIN_MS_MAX = 10_000;
+/** How often it is looked whether all records are here. */
+const SYNC_POLL_MS = 50;
+
 /** The peer layer of a vault that is open, not yet listening. */
 export async function openPeers(vault: Vault, options: PeerOptions): Promise<PeerSurface> {
-  const { network } = await vault.status();
-  return new Alone(network, options.replicas ?? REPLICAS_DEFAULT);
+  const side = vault.peerSide();
+  const path = networkPath(vault.home);
+  const file = NetworkFile.load(path, side.node.publicKey) ?? await NetworkFile.make(
+    path,
+    foundNetwork({
+      networkId: networkId(side.networkSecret),
+      secret: side.networkSecret,
+      authority: side.vaultSigner,
+      nodeKey: side.node.publicKey,
+      nowMs: systemClock.now(),
+    }),
+  );
+  const credentials = await makeCredentials(side.nodeSeed);
+  return new Peers({ vault, side, file, credentials, options });
 }
 
-/** A network of one. */
-class Alone implements PeerSurface {
-  readonly #network: Bytes;
-  readonly #replicas: number;
-  #listener: Deno.Listener | null = null;
-  #address: string | null = null;
+interface PeersParts {
+  vault: Vault;
+  side: PeerSide;
+  file: NetworkFile;
+  credentials: Credentials;
+  options: PeerOptions;
+}
 
-  constructor(network: Bytes, replicas: number) {
-    this.#network = network;
-    this.#replicas = replicas;
+/** The peer layer of one vault; joining another network makes its node anew. */
+class Peers implements PeerSurface {
+  readonly #vault: Vault;
+  readonly #side: PeerSide;
+  readonly #credentials: Credentials;
+  readonly #options: PeerOptions;
+  readonly #events = new EventBus();
+  #file: NetworkFile;
+  #node: PeerNode;
+  /** Where and how it was started; `null` while it is not. */
+  #started: { options: PeerStart; bound: { host: string; port: number } } | null = null;
+
+  constructor({ vault, side, file, credentials, options }: PeersParts) {
+    this.#vault = vault;
+    this.#side = side;
+    this.#file = file;
+    this.#credentials = credentials;
+    this.#options = options;
+    this.#node = this.#makeNode();
   }
 
-  start({ host, port, advertise }: PeerStart): Promise<{ host: string; port: number }> {
-    const listener = Deno.listen({ hostname: host, port });
-    const bound = listener.addr as Deno.NetAddr;
-    this.#listener = listener;
-    this.#address = advertise ?? formatHostPort({ host: bound.hostname, port: bound.port });
-    (async () => {
-      for await (const connection of listener) connection.close();
-    })().catch(() => {});
-    return Promise.resolve({ host: bound.hostname, port: bound.port });
+  #makeNode(): PeerNode {
+    const { ledger, store, upkeep, node, vaultSigner } = this.#side;
+    const { downAfterMs, capacityGib } = this.#options;
+    return new PeerNode({
+      transport: tlsTransport,
+      clock: systemClock,
+      timers: systemTimers,
+      random: systemRandom,
+      file: this.#file,
+      signer: node,
+      vaultSigner,
+      credentials: this.#credentials,
+      events: this.#events,
+      claim: { name: hostName(), weight: capacityGib ?? CAPACITY_GIB_DEFAULT },
+      interfaces: interfaceAddresses,
+      ...(downAfterMs === undefined ? {} : { downAfterMs }),
+      ...{ ledger, store, upkeep },
+    });
   }
 
-  stop(): Promise<void> {
-    this.#listener?.close();
-    this.#listener = null;
-    this.#address = null;
-    return Promise.resolve();
+  async start(options: PeerStart): Promise<{ host: string; port: number }> {
+    const { host, port, peers, advertise } = options;
+    const { replicas } = this.#options;
+    const bound = await this.#node.start({ host, port, peers, advertise: advertise ?? null });
+    this.#started = { options, bound };
+    this.#vault.attach(this.#node.remote);
+    if (replicas !== undefined) await this.#node.sessions.setReplicas(replicas);
+    return bound;
+  }
+
+  async stop(): Promise<void> {
+    this.#started = null;
+    this.#vault.attach(null);
+    await this.#node.stop();
   }
 
   view(): NetworkView {
+    const { network, roster } = this.#file.state;
+    const { objects, etaSeconds } = this.#node.remote.underReplicated();
     return {
-      network: this.#network,
-      address: this.#address,
-      peers: [],
-      underReplicated: 0,
-      etaSeconds: null,
-      replicas: this.#replicas,
+      network: network.networkId,
+      address: this.#ownAddress(),
+      peers: this.#node.peers().map((peer) => ({
+        ...peer,
+        address: peer.address ?? "",
+        missing: peer.missing ?? 0,
+      })),
+      underReplicated: objects,
+      etaSeconds,
+      replicas: roster.replicas,
     };
   }
 
-  invite(): Promise<string> {
-    return this.join();
+  /** The first that it tells others, `null` while it does not listen. */
+  #ownAddress(): string | null {
+    if (this.#started === null) return null;
+    const { bound } = this.#started;
+    const stated = this.#file.state.roster.member(this.#side.nodeId)?.addresses[0];
+    return stated ?? formatHostPort(bound);
   }
 
-  join(): Promise<never> {
-    return Promise.reject(new VaultError("failed", "Cannot do that: there are no other nodes yet"));
+  // deno-lint-ignore require-await -- asynchronous, so that an error is a rejection
+  async invite({ masterKey }: { masterKey?: Bytes }): Promise<string> {
+    if (masterKey !== undefined && ownRole(this.#file.state) !== "owner") {
+      throw new VaultError("denied", "Cannot invite an owner: this node does not own the network");
+    }
+    return this.#node.invite(masterKey ?? null);
   }
 
-  evict(): Promise<never> {
-    return this.join();
+  async join(text: string): Promise<void> {
+    const token = decodeToken(text);
+    const { node, vaultSigner } = this.#side;
+    const { network, roster } = this.#file.state;
+    if (!equalBytes(token.network.networkId, network.networkId)) {
+      this.#refuseToLeave();
+      const state = joinNetwork(token, {
+        nodeKey: node.publicKey,
+        nowMs: systemClock.now(),
+        authority: vaultSigner,
+      });
+      await this.#enter(state);
+    } else {
+      roster.merge([token.inviter]);
+      this.#file.state.secrets.add(token.secret);
+      await this.#file.save();
+    }
+    await this.#greet(token);
   }
 
-  send(): Promise<{ delivered: number }> {
-    return Promise.resolve({ delivered: 0 });
+  /** Who has others around that count on it does not just go. */
+  #refuseToLeave(): void {
+    const others = this.#node.peers().filter(({ state }) => state !== "evicted");
+    if (others.length === 0) return;
+    throw new VaultError(
+      "exists",
+      `Cannot join: this node is in a network already, with ${others.length} others`,
+      { hint: "join from another home, with --home" },
+    );
   }
 
-  // deno-lint-ignore require-yield -- nothing ever happens to who is alone
+  /** Goes into another network with the same vault. */
+  async #enter(state: NetworkState): Promise<void> {
+    const started = this.#started;
+    if (started !== null) await this.stop();
+    this.#file = await NetworkFile.make(networkPath(this.#side.home), state);
+    this.#node = this.#makeNode();
+    if (started !== null) await this.start({ ...started.options, port: started.bound.port });
+  }
+
+  /** A first word with who invited, while this node runs; if they are out of reach now, they are tried again later. */
+  async #greet(token: ReadToken): Promise<void> {
+    if (this.#started === null) return;
+    const signal = AbortSignal.timeout(JOIN_MS_MAX);
+    for (const address of token.member.addresses) {
+      try {
+        await this.#node.sessions.connect(address, signal);
+        return;
+      } catch (error) {
+        if (error instanceof VaultError && error.code === "denied") throw error;
+      }
+    }
+  }
+
+  async evict(node: NodeId): Promise<void> {
+    await this.#node.evict(node);
+  }
+
+  send(to: NodeId | "all", text: string): Promise<{ delivered: number }> {
+    return this.#node.sessions.mailbox.send(to, text);
+  }
+
   async *events(signal: AbortSignal): AsyncGenerator<NetworkEvent> {
-    await new Promise((resolve) => signal.addEventListener("abort", resolve, { once: true }));
+    for await (const event of this.#events.listen(signal)) {
+      if (event.kind !== "peer") yield event;
+      else yield { ...event, name: this.#file.state.roster.member(event.node)?.name ?? "" };
+    }
   }
 
-  synced(): Promise<boolean> {
-    return Promise.resolve(true);
+  async synced(
+    { timeoutMs, signal }: { timeoutMs: number; signal: AbortSignal },
+  ): Promise<boolean> {
+    const deadline = systemClock.now() + timeoutMs;
+    while (systemClock.now() < deadline) {
+      if (this.#node.replication.isSynced()) return true;
+      await sleep(systemTimers, SYNC_POLL_MS, signal);
+    }
+    return false;
+  }
+}
+
+/** What this machine calls itself, for people. */
+function hostName(): string {
+  try {
+    return Deno.hostname();
+  } catch {
+    return "node"; // not permitted
+  }
+}
+
+/** Addresses of this machine by which others might reach it. */
+function interfaceAddresses(): string[] {
+  try {
+    return Deno.networkInterfaces()
+      .filter(({ address }) => !address.startsWith("fe80:"))
+      .map(({ address }) => address);
+  } catch {
+    return []; // not permitted
   }
 }

@@ -8,6 +8,7 @@ export * from "./address_map.ts";
 export * from "./events.ts";
 export * from "./handshake.ts";
 export * from "./handshake_messages.ts";
+export * from "./lan.ts";
 export * from "./mail_box.ts";
 export * from "./mesh.ts";
 export * from "./network_file.ts";

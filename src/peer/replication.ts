@@ -7,6 +7,7 @@
 
 import {
   type Clock,
+  equalBytes,
   KEEP_BYTES_IN_FLIGHT,
   KEEP_OBJECTS_IN_FLIGHT,
   type NodeId,
@@ -199,6 +200,15 @@ export class Replication {
       missingBytes: BigInt(this.#repair.missingBytes),
       storedBytes: BigInt(upkeep.storedBytes()),
     };
+  }
+
+  /** Whether every peer that is up knows the records that this node knows, and no others; `false` if none is up. */
+  isSynced(): boolean {
+    const { mesh, ledger } = this.#options;
+    const peers = mesh.peers();
+    const own = ledger.headsDigest();
+    return peers.length > 0 &&
+      peers.every(({ presence }) => presence !== null && equalBytes(presence.headsDigest, own));
   }
 
   #makeRemote(): RemoteObjects {
