@@ -308,3 +308,8 @@ export const HEAL_SAMPLE_MS = 5000;
 export const SURPLUS_SCAN_MS = 10 * 60_000;
 /** Bytes that are scrubbed at a time. */
 export const SCRUB_STEP_BYTES = 4 * 1024 * 1024;
+
+/** The local network is asked for nodes this often. */
+export const LAN_ASK_MS = 60_000;
+/** Services of the local network that are remembered before all are forgotten. */
+export const LAN_SERVICES_MAX = 1024;

@@ -78,6 +78,8 @@ export interface HandshakeSelf {
   readonly roster: Pick<Roster, "stateOf" | "eviction" | "merge">;
   /** The node's member statement, `null` if it has none. */
   readonly member: Bytes | null;
+  /** Whether a session stands with a node: then no second one is begun. */
+  readonly isUp?: (node: NodeId) => boolean;
 }
 
 /** How a handshake ended that kept to the rules. */
@@ -95,7 +97,7 @@ export type HandshakeOutcome =
   | {
     readonly kind: "refused";
     readonly by: "us" | "them";
-    readonly reason: RefusalReason | "self";
+    readonly reason: RefusalReason | "self" | "up";
     /** Of the other end, if it has proven who it is. */
     readonly node: NodeId | null;
     /** If it was us who were evicted: the eviction. */
@@ -121,6 +123,7 @@ export function describeRefusal({ by, reason }: Pick<Refused, "by" | "reason">):
     busy: "it has as many sessions as it can take",
     member: by === "us" ? "it is no member" : "this node is no member, and has no valid ticket",
     self: "it is this node itself",
+    up: "a session with it stands already",
   };
   return texts[reason];
 }
@@ -318,6 +321,10 @@ function evidence(self: HandshakeSelf, detail: Bytes): Bytes | null {
   }
 }
 
+function hungUp(): VaultError {
+  return new VaultError("failed", "Cannot shake hands: the other end hung up");
+}
+
 /** Length-prefixed messages on a connection that belongs to somebody else afterwards: no byte too many is read. */
 class Messages {
   readonly #connection: Connection;
@@ -345,7 +352,7 @@ class Messages {
     for (let filled = 0; filled < length;) {
       const read = await this.#connection.read(bytes.subarray(filled));
       if (read === null) {
-        throw new VaultError("failed", "Cannot shake hands: the other end hung up");
+        throw hungUp();
       }
       filled += read;
     }
@@ -371,7 +378,7 @@ async function inTime(
   } catch (error) {
     if (!isLate) throw error;
     const seconds = HANDSHAKE_TIMEOUT_MS / 1000;
-    throw new VaultError("failed", `Cannot shake hands: not done within ${seconds} s`, {
+    throw new VaultError("denied", `Cannot shake hands: not done within ${seconds} s`, {
       cause: error,
     });
   } finally {
@@ -384,7 +391,8 @@ async function inTime(
  * The dialler's side. If a session comes of it the connection is ready for a channel, else it is closed.
  *
  * @param certificate what the listener was reached by
- * @throws VaultError `damaged` if the other end does not keep to the rules, `failed` if it hung up or took too long
+ * @throws VaultError `damaged` if the other end does not keep to the rules, `denied` if it took too long,
+ *   `failed` if it hung up
  */
 export function shakeHandsAsDialler(
   connection: Connection,
@@ -404,6 +412,8 @@ export function shakeHandsAsDialler(
     if (isRefusal(challenge)) return refusedByThem(self, challenge, null);
     const answer = answerChallenge(self, { challenge, bytes, hello, certificate });
     if ("reason" in answer) return answer;
+    // Before the proof: the listener has no session of it yet that would take the other's place.
+    if (self.isUp?.(answer.node)) return refused("us", "up", { node: answer.node });
     await messages.write(encodeProof(answer.proof));
     const welcome = decodeWelcome(await messages.read());
     if (isRefusal(welcome)) return refusedByThem(self, welcome, answer.node);

@@ -38,6 +38,7 @@ export interface ConnectorHooks {
   /** This node's member statement. */
   ownStatement(): Bytes | null;
   isFull(): boolean;
+  isUp(node: NodeId): boolean;
   /** A handshake succeeded; the connection belongs to the table. */
   onConnected(connected: Connected): void;
   /** A peer showed that this node was evicted. */
@@ -98,11 +99,12 @@ export class Connector {
   #self(): HandshakeSelf {
     const { file, signer } = this.#world;
     const { network, secrets, roster } = file.state;
-    return { network, signer, secrets, roster, member: this.#hooks.ownStatement() };
+    const { isUp, ownStatement } = this.#hooks;
+    return { network, signer, secrets, roster, member: ownStatement(), isUp };
   }
 
   /**
-   * Connects to an address, and hands over the session that comes of it.
+   * Connects to an address, and hands over the session that comes of it, unless one stands with who is there.
    *
    * @param certificate of the member that should be there, if one should
    * @returns whom it leads to
@@ -129,6 +131,7 @@ export class Connector {
       this.#hooks.onConnected({ connection, isDialled: true, outcome });
       return outcome.node;
     }
+    if (outcome.reason === "up") return outcome.node!;
     if (outcome.reason === "self") this.#noteOwn(address);
     else {this.#refusals.tell({
         remote: address,
@@ -175,9 +178,9 @@ export class Connector {
       this.#makeRoom();
       this.#shaking.add(connection);
       this.#welcome(connection).catch((error) => {
-        // Scanners and strangers end here: no fault of ours unless it is no VaultError.
-        const reason = error instanceof Error ? error.message : String(error);
-        this.#refusals.tell({ remote: connection.remote, node: null, reason });
+        // Who only hung up did nothing that is worth telling.
+        if (!isVaultError(error) || error.code === "failed") return;
+        this.#refusals.tell({ remote: connection.remote, node: null, reason: error.message });
       }).finally(() => this.#shaking.delete(connection));
     }
   }

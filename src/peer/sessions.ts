@@ -106,6 +106,7 @@ export class SessionTable implements Mesh {
     this.#connector = new Connector(options, {
       ownStatement: () => this.membership.ownStatement(),
       isFull: () => this.#sessions.size >= SESSIONS_MAX,
+      isUp: (node) => this.session(node) !== null,
       onConnected: (connected) => this.#enter(connected),
       onEvicted: (eviction) => this.#tell(this.#roster.merge([eviction]).added),
     });

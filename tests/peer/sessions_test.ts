@@ -211,3 +211,15 @@ story(
     );
   },
 );
+
+story("sessions: dialling a member that is up leads to no second session", async (town) => {
+  const [a, b] = await town.grow(2);
+  for (const [from, to] of [[a!, b!], [b!, a!]] as const) {
+    const { channel } = from.table.session(to.id)!;
+    const { signal } = new AbortController();
+    const there = await town.during(from.table.connect(`${to.name}:3000`, signal));
+    assertEquals(toHex(there), toHex(to.id));
+    assertEquals(from.table.session(to.id)!.channel === channel, true);
+  }
+  assertEquals([a!.refusals(), b!.refusals(), town.network.connections], [[], [], 1]);
+});
