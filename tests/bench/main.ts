@@ -8,11 +8,13 @@ import { join } from "@std/path";
 import { prepare } from "./cases.ts";
 import { compare } from "./compare.ts";
 import { compareMemory } from "./memory.ts";
+import { compareNetwork } from "./network.ts";
 import { asJson, tables } from "./report.ts";
 import { findTools, govaultCommand } from "./tools.ts";
 
 const HELP = `deno task bench [--runs N] [--size MIB] [--quick] [--dir DIR] [--json FILE]
 deno task bench --memory [--gib N,N] [--dir DIR]
+deno task bench --network [--runs N] [--size MIB] [--gib N] [--dir DIR]
 
 Compares GoVault with whichever of restic and borg are installed. GoVault is the
 program that GOVAULT_BIN names, or ./govault, or else the source.
@@ -23,13 +25,13 @@ program that GOVAULT_BIN names, or ./govault, or else the source.
   --dir DIR    where data and repositories go (default: the temporary folder)
   --json FILE  also writes every sample to FILE
   --memory     instead: the most memory held at a put and a get of 1 and 8 GiB
-  --gib N,N    other sizes for --memory
+  --network    instead: nodes on loopback, beside Syncthing if it is installed
+  --gib N,N    other sizes for --memory; for --network what a node receives (8)
 `;
 
 const flags = parseArgs(Deno.args, {
-  boolean: ["quick", "memory", "help"],
+  boolean: ["quick", "memory", "network", "help"],
   string: ["runs", "size", "dir", "json", "gib"],
-  default: { gib: "1,8" },
   unknown: (argument) => {
     console.error(`Cannot run the benchmark: it knows no ${argument}; see --help`);
     Deno.exit(2);
@@ -72,9 +74,22 @@ async function comparison(root: string): Promise<boolean> {
 }
 
 async function memory(root: string): Promise<boolean> {
-  const gibibytes = String(flags.gib).split(",").map((text) => count(text, 1));
+  const gibibytes = String(flags.gib ?? "1,8").split(",").map((text) => count(text, 1));
   console.log(`govault, ${govaultCommand().label}`);
   const { text, met } = await compareMemory({ gibibytes, scratch: root, onStep });
+  console.log(text);
+  return met;
+}
+
+async function network(root: string): Promise<boolean> {
+  console.log(`govault, ${govaultCommand().label}`);
+  const { text, met } = await compareNetwork({
+    runs: count(flags.runs, flags.quick ? 1 : 5),
+    largeBytes: count(flags.size, flags.quick ? 64 : 512) * 1024 * 1024,
+    receivedGib: flags.quick ? 0 : Number(flags.gib ?? 8),
+    scratch: root,
+    onStep,
+  });
   console.log(text);
   return met;
 }
@@ -92,7 +107,7 @@ Deno.addSignalListener("SIGINT", () => {
 });
 let ok = false;
 try {
-  ok = await (flags.memory ? memory : comparison)(root);
+  ok = await (flags.memory ? memory : flags.network ? network : comparison)(root);
 } catch (error) {
   console.error(error instanceof Error ? error.message : error);
 } finally {

@@ -1,13 +1,14 @@
 // deno-lint-ignore-file no-console -- saying what happens is what a demo is for
 /**
  * `deno task demo`: a file is stored, edited, stored again, and both versions come back; by the real command
- * line, in a temporary home. What the program prints is shown as it is; what is claimed about it is checked,
+ * line, in a temporary home; then the same on three nodes, one of which dies. What the program prints is shown as it is; what is claimed about it is checked,
  * and the exit code is 0 only if all of it holds.
  */
 
 import { fromFileUrl, join } from "@std/path";
 import { differenceInBytes, edited, mixedContent } from "./content.ts";
 import { clearText } from "./clear_text.ts";
+import { networkStory } from "./network.ts";
 
 const MAIN = fromFileUrl(new URL("../../main.ts", import.meta.url));
 const FILE = "field-notes.dat";
@@ -151,11 +152,12 @@ Deno.addSignalListener("SIGINT", async () => {
   Deno.exit(130);
 });
 console.log(
-  "GoVault, shown on one file. Everything happens in a temporary folder that goes away at the end.",
+  "GoVault, shown on one file, then on three nodes. Everything happens in temporary folders that go away at the end.",
 );
 try {
   await Deno.mkdir(folder);
   await story();
+  await networkStory({ say, step, check });
 } catch (error) {
   failures++;
   console.error(error instanceof Error ? error.message : error);
