@@ -159,6 +159,20 @@ Deno.test("Ledger: a log that forked keeps both branches, is told of, and ends i
   assertEquals(hex(next.previous), hex(longer));
 });
 
+Deno.test("Ledger: of two branches that are equally long every node takes the same one, and goes on from it", async () => {
+  await using fork = await forked({ one: ["x"], copy: ["y"] });
+  const { vault, copy } = fork;
+  const { nodeId } = vault.peerSide();
+  const second = (each: Vault) => hex(each.peerSide().ledger.idAt(nodeId, 2n)!);
+  const greater = [second(vault), second(copy)].sort().at(-1)!;
+  await carryLogs(copy, vault);
+  await carryLogs(vault, copy);
+  assertEquals([second(vault), second(copy)], [greater, greater]);
+  await putTexts(copy, "next");
+  const last = decodeSegment((await segmentsOf(copy)).at(-1)!.bytes);
+  assertEquals([last.firstSequence, hex(last.previous)], [3n, greater]);
+});
+
 Deno.test("Ledger.idAt: of a forked log gives the branch that ends in the head", async () => {
   await using fork = await forked({ one: ["p", "q", "r"], copy: ["y", "z"] });
   const { vault, copy } = fork;
