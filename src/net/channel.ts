@@ -26,6 +26,10 @@ import { Outbox } from "./outbox.ts";
 import { endCodec } from "./refusal.ts";
 import type { Connection } from "./transport.ts";
 
+/** Silence in the middle of a message after which the other end is nudged. */
+const NUDGE_MS = 1;
+const NUDGE: MessageHead = { type: "nudge", tag: 0, id: 0, length: 0 };
+
 /** What a channel needs besides its connection and its handler. */
 export interface ChannelOptions {
   readonly clock: Clock;
@@ -70,6 +74,7 @@ class ConnectionChannel implements Channel {
   }
   #isWriting = false;
   #eventBytes = 0;
+  #stopNudge: (() => void) | null = null;
   #lastIn: number;
   bytesIn = 0;
   bytesOut = 0;
@@ -180,6 +185,7 @@ class ConnectionChannel implements Channel {
     if (this.#end !== null) return;
     this.#end = end;
     this.#stopWork(end.reason);
+    this.#stopNudge?.();
     this.#connection.close();
     this.#resolveEnded(end);
     this.#progress();
@@ -210,7 +216,24 @@ class ConnectionChannel implements Channel {
       this.bytesIn += count;
       this.#lastIn = this.#clock.now();
       reader.arrived(count);
+      this.#nudgeSoon(reader);
     }
+  }
+
+  /**
+   * Says nothing in particular when the rest of a message does not come. Deno can't turn Nagle's algorithm off where TLS
+   * listens, so the last bytes of a message may wait there for our acknowledgement, which TCP puts off for 40 ms
+   * unless there is something to send.
+   */
+  #nudgeSoon(reader: FrameReader): void {
+    if (this.#stopNudge !== null || this.#isDeaf || !reader.isAmidst) return;
+    const { bytesIn } = this;
+    this.#stopNudge = this.#timers.after(NUDGE_MS, () => {
+      this.#stopNudge = null;
+      if (this.#isDeaf || !reader.isAmidst) return;
+      if (this.bytesIn !== bytesIn) this.#nudgeSoon(reader);
+      else this.#outbox.add({ head: NUDGE, pieces: [] }, "control");
+    });
   }
 
   async #writeAll(): Promise<void> {
@@ -244,6 +267,11 @@ class ConnectionChannel implements Channel {
           throw broken("an end that says more");
         }
         return true;
+      case "nudge":
+        if (head.tag !== 0 || head.id !== 0 || head.length !== 0) {
+          throw broken("a nudge that says more");
+        }
+        return true;
     }
   }
 
@@ -261,6 +289,8 @@ class ConnectionChannel implements Channel {
         return this.#answering.cancel(head.id);
       case "end":
         return this.#finish({ kind: "closed", reason: decodeAll(endCodec, bytes, "the end") });
+      case "nudge":
+        return;
     }
   }
 

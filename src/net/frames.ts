@@ -21,6 +21,7 @@ export const MESSAGE_TYPES = {
   event: 4,
   cancel: 5,
   end: 6,
+  nudge: 7,
 } as const;
 
 export type MessageType = keyof typeof MESSAGE_TYPES;
@@ -43,9 +44,9 @@ export const WIRE_FIRST_HEADER_BYTES = WIRE_HEADER_BYTES + 4;
 /** What is known of a message before its bytes. */
 export interface MessageHead {
   readonly type: MessageType;
-  /** Number of the request or event in the message table; 0 for `cancel` and `end`. */
+  /** Number of the request or event in the message table; 0 for the others. */
   readonly tag: number;
-  /** Number of the request, 1 and up, chosen by the asker; 0 for `event` and `end`. */
+  /** Number of the request, 1 and up, chosen by the asker; 0 for `event`, `end` and `nudge`. */
   readonly id: number;
   /** Bytes of the whole message. */
   readonly length: number;
@@ -159,6 +160,11 @@ export class FrameReader {
   space(): Bytes {
     if (this.#isDirect()) return this.#current!.room(this.#missing);
     return this.#buffer.subarray(this.#end);
+  }
+
+  /** Whether a message has begun and is not all there. */
+  get isAmidst(): boolean {
+    return this.#current !== null || this.#partials.size > 0 || this.#end > 0;
   }
 
   #isDirect(): boolean {

@@ -191,6 +191,24 @@ Deno.test("hostile: a drip of bytes is taken for what it is, and answered", asyn
   await channel.close("done");
 });
 
+Deno.test("nudge: said once in each silence amidst a message, and heard without a word", async () => {
+  const { channel, wire, heard, time } = await open({ get: () => ({ object: null }) });
+  const nudge = frame({ type: 7 });
+  const ask = frame({ type: 1, tag: 6, id: 9, piece: address });
+  await wire.write(ask.subarray(0, 20));
+  await time.pass(50);
+  assertEquals(heard(), nudge);
+  await wire.write(ask.subarray(20, 30));
+  await time.pass(50);
+  assertEquals(heard(), concatBytes([nudge, nudge]));
+  await wire.write(concatBytes([ask.subarray(30), nudge]));
+  await time.pass(50);
+  const reply = frame({ type: 2, tag: 6, id: 9, piece: Uint8Array.of(0) });
+  assertEquals(heard(), concatBytes([nudge, nudge, reply]));
+  await channel.close("done");
+  await violates(frame({ type: 7, id: 1 }), "a nudge that says more");
+});
+
 Deno.test("other versions: an unknown request is refused, an unknown event ignored", async () => {
   const { channel, wire, heard, events } = await open({ get: () => ({ object: null }) });
   const large = new Uint8Array(200_000);
