@@ -19,6 +19,7 @@ import {
   ENTRIES_IN_WORK,
   ENTRY_BYTES,
   LARGE_FILE_BYTES,
+  LEFT_IN_WORK,
   TreeProgress,
 } from "./tree_work.ts";
 import type { VersionInfo, WorkOptions } from "./types.ts";
@@ -175,12 +176,21 @@ async function getBatch(
       return isKnown && isFree(tree, place) ? { path: place.path, version } : null;
     }),
   );
-  return await Promise.all(places.map((place, i) => {
-    if (!done[i]) return getEntry(context, place, options);
-    const { size, key } = place.listed.info;
-    progress.of(key)({ doneBytes: size, totalBytes: undefined });
-    return { path: place.path, version: place.listed.described };
+  const outcomes = places.map((place): GetOutcome => ({
+    path: place.path,
+    version: place.listed.described,
   }));
+  const left: Task<GetOutcome>[] = [];
+  const leftPlaces: number[] = [];
+  places.forEach((place, i) => {
+    const { size, key } = place.listed.info;
+    if (done[i]) return progress.of(key)({ doneBytes: size, totalBytes: undefined });
+    leftPlaces.push(i);
+    left.push({ bytes: ENTRY_BYTES + size, start: () => getEntry(context, place, options) });
+  });
+  let next = 0;
+  for await (const outcome of inOrder(left, LEFT_IN_WORK)) outcomes[leftPlaces[next++]!] = outcome;
+  return outcomes;
 }
 
 /** Whether nothing stands where an entry goes, after making sure of the folders above it. */

@@ -5,14 +5,14 @@
  * @module
  */
 
-import { basename, join, resolve } from "@std/path";
-import { asVaultError, CHUNK_BYTES_MIN, parseKey, quoteKey, VaultError } from "../base/mod.ts";
+import { asVaultError, CHUNK_BYTES_MIN, quoteKey, VaultError } from "../base/mod.ts";
 import { type ByteSource, sourceOf, sourceOfFile } from "./byte_source.ts";
 import type { VaultContext } from "./context.ts";
 import { countCopies } from "./copies.ts";
 import { inOrder, type Task } from "./in_order.ts";
 import { putContent } from "./put.ts";
 import { putSmall, type SmallEntry } from "./put_small.ts";
+import { stillLatest } from "./seen.ts";
 import {
   BATCH_BYTES,
   BATCH_ENTRIES,
@@ -20,16 +20,11 @@ import {
   ENTRIES_IN_WORK,
   ENTRY_BYTES,
   LARGE_FILE_BYTES,
+  LEFT_IN_WORK,
   TreeProgress,
 } from "./tree_work.ts";
-import type {
-  CopyOptions,
-  EntryType,
-  FileMeta,
-  OnProgress,
-  PutResult,
-  WorkOptions,
-} from "./types.ts";
+import type { CopyOptions, FileMeta, OnProgress, PutResult, WorkOptions } from "./types.ts";
+import { type Entry, localError, walk } from "./walk.ts";
 
 /** Options of {@link putPath}. */
 export interface PutPathOptions extends WorkOptions, CopyOptions {
@@ -37,19 +32,12 @@ export interface PutPathOptions extends WorkOptions, CopyOptions {
   key?: string;
   /** Whether a folder may be stored, with all that is in it. */
   recursive?: boolean;
+  /** Reads files too that look as they did when they were stored. */
+  reread?: boolean;
 }
 
 /** What became of one entry. */
 export type PutOutcome = { path: string; result: PutResult } | { path: string; error: VaultError };
-
-interface Entry {
-  path: string;
-  key: string;
-  info: Deno.FileInfo;
-  type: EntryType;
-  /** Whether it is what the user named, and no folder: the only one there is, and perhaps a pipe. */
-  isNamed?: boolean;
-}
 
 /**
  * Stores a path. One entry that can't be stored is an outcome and does not end the rest; an interruption does.
@@ -87,6 +75,7 @@ function* tasks(
     options.signal?.throwIfAborted();
     const refused = "error" in found ? found : checkTwin(keys, found);
     if (refused !== null || "error" in found) {
+      if (!("error" in found)) found.met?.folder.leave(found.met, null);
       if (batch.length > 0) yield takeBatch();
       yield { bytes: 0, start: () => Promise.resolve([refused!]) };
       continue;
@@ -96,9 +85,9 @@ function* tasks(
       options.onProgress,
       found.type === "file" ? found.info.size : undefined,
     );
-    if (isSmall(found)) {
+    if (isBatched(found)) {
       batch.push(found);
-      batchBytes += contentBytes(found);
+      batchBytes += heldBytes(found);
       if (batch.length >= BATCH_ENTRIES || batchBytes >= BATCH_BYTES) yield takeBatch();
       continue;
     }
@@ -108,6 +97,7 @@ function* tasks(
       bytes: ENTRY_BYTES + Math.min(found.info.size, LARGE_FILE_BYTES),
       start: async () => {
         const outcome = await putEntry(context, found, entryOptions);
+        found.met?.folder.leave(found.met, "result" in outcome ? outcome.result : null);
         return await withCopies(context, [outcome], options);
       },
     };
@@ -129,33 +119,76 @@ async function withCopies(
   );
 }
 
-/** Whether an entry goes with others in a batch. */
-function isSmall({ type, info, isNamed }: Entry): boolean {
-  return !isNamed && (type !== "file" || info.size <= CHUNK_BYTES_MIN);
+/** Whether an entry goes with others in a batch: it is small, or looks as if it need not be read. */
+function isBatched({ isNamed, met, ...entry }: Entry): boolean {
+  return !isNamed && (contentBytes(entry) <= CHUNK_BYTES_MIN || (met?.before ?? null) !== null);
 }
 
-function contentBytes({ type, info }: Entry): number {
+function contentBytes({ type, info }: Pick<Entry, "type" | "info">): number {
   return type === "file" ? info.size : 0;
 }
 
-/** Stores small entries together, and those that can't be had so one by one. */
+/** Bytes that have to be held of an entry of a batch. */
+function heldBytes({ met, ...entry }: Entry): number {
+  return (met?.before ?? null) === null ? contentBytes(entry) : 0;
+}
+
+/** Stores entries together: first those that need not be read, then the small ones, then what is left one by one. */
 async function putBatch(
   context: VaultContext,
   entries: readonly Entry[],
   options: PutPathOptions & { progress: TreeProgress },
 ): Promise<PutOutcome[]> {
-  const { progress } = options;
-  const small = entries.map((entry) => smallEntry(entry));
-  const wanted = small.filter((entry) => entry !== null);
-  const results = await putSmall(context, wanted, options);
+  const results = resultsOfSeen(context, entries);
+  const small = entries.flatMap((entry, i) => {
+    const taken = results[i] === null && contentBytes(entry) <= CHUNK_BYTES_MIN
+      ? smallEntry(entry)
+      : null;
+    return taken === null ? [] : [{ i, entry: taken }];
+  });
+  const put = await putSmall(context, small.map(({ entry }) => entry), options);
+  put.forEach((result, j) => results[small[j]!.i] = result);
+
+  const outcomes = new Array<PutOutcome>(entries.length);
+  const left: Task<PutOutcome>[] = [];
+  const places: number[] = [];
+  entries.forEach((entry, i) => {
+    const onProgress = options.progress.of(entry.key);
+    const result = results[i]!;
+    if (result !== null) {
+      onProgress({ doneBytes: result.size, totalBytes: undefined });
+      outcomes[i] = { path: entry.path, result };
+      return;
+    }
+    places.push(i);
+    left.push({
+      bytes: ENTRY_BYTES + Math.min(entry.info.size, LARGE_FILE_BYTES),
+      start: () => putEntry(context, entry, { ...options, onProgress }),
+    });
+  });
   let next = 0;
-  return await Promise.all(entries.map((entry, i) => {
-    const onProgress = progress.of(entry.key);
-    const result = small[i] === null ? null : results[next++]!;
-    if (result === null) return putEntry(context, entry, { ...options, onProgress });
-    onProgress({ doneBytes: result.size, totalBytes: undefined });
-    return { path: entry.path, result };
-  }));
+  for await (const outcome of inOrder(left, LEFT_IN_WORK)) outcomes[places[next++]!] = outcome;
+  entries.forEach(({ met }, i) => {
+    const outcome = outcomes[i]!;
+    met?.folder.leave(met, "result" in outcome ? outcome.result : null);
+  });
+  return outcomes;
+}
+
+/** The results of those entries that have not changed since they were stored. */
+function resultsOfSeen(
+  context: VaultContext,
+  entries: readonly Entry[],
+): (PutResult | null)[] {
+  const results = new Array<PutResult | null>(entries.length).fill(null);
+  const places: number[] = [];
+  const files = entries.flatMap(({ met, key, info: { size } }, i) => {
+    if (met === undefined || met.before === null) return [];
+    places.push(i);
+    return { met, key, size };
+  });
+  stillLatest(context, files).forEach((result, j) => results[places[j]!] = result);
+  return results;
 }
 
 /** An entry as a batch takes it; `null` for a link that can't be read. */
@@ -181,87 +214,6 @@ function checkTwin(keys: Map<string, string>, entry: Entry): PutOutcome | null {
       { hint: "rename one of them; the names differ only in their Unicode form" },
     ),
   };
-}
-
-function* walk(
-  context: VaultContext,
-  path: string,
-  { key, recursive }: PutPathOptions,
-): Generator<Entry | { path: string; error: VaultError }> {
-  const root = resolve(path);
-  const info = tryLocal(root, () => Deno.statSync(root)); // a link that is named is followed
-  if (info instanceof VaultError) return yield { path, error: info };
-  if (info.isDirectory && !recursive) {
-    const error = new VaultError("usage", `Cannot store ${quoteKey(path)}: it is a folder`, {
-      hint: "store it with all that is in it: --recursive (-r)",
-    });
-    return yield { path, error };
-  }
-  if (key === undefined && /^[/\\]?$/.test(basename(root))) {
-    const error = new VaultError("usage", `Cannot store ${quoteKey(path)}: it has no name`, {
-      hint: "give it one with --key",
-    });
-    return yield { path, error };
-  }
-  const name = (key ?? basename(root)).replace(/(.)\/+$/, "$1");
-  if (!info.isDirectory) return yield { path, key: name, info, type: "file", isNamed: true };
-  const badKey = tryLocal(root, () => parseKey(name)); // one answer, not one for each file in it
-  if (badKey instanceof VaultError) return yield { path, error: badKey };
-  const home = Deno.realPathSync(context.home);
-  if (Deno.realPathSync(root) === home) {
-    const error = new VaultError("usage", `Cannot store ${quoteKey(path)}: it is the vault's home`);
-    return yield { path, error };
-  }
-  yield* walkFolder(home, { path: root, key: name, info, type: "folder" });
-}
-
-/** A folder, then what is in it, by name. The vault's own home is left out. */
-function* walkFolder(
-  home: string,
-  folder: Entry,
-): Generator<Entry | { path: string; error: VaultError }> {
-  const names = tryLocal(folder.path, () => {
-    if (Deno.realPathSync(folder.path) === home) return null;
-    return Array.from(Deno.readDirSync(folder.path), ({ name }) => name);
-  });
-  if (names === null) return;
-  if (names instanceof VaultError) return yield { path: folder.path, error: names };
-  yield folder;
-  for (const name of names.sort()) {
-    const path = join(folder.path, name);
-    const info = tryLocal(path, () => Deno.lstatSync(path));
-    if (info instanceof VaultError) {
-      yield { path, error: info };
-      continue;
-    }
-    const entry = { path, key: `${folder.key}/${name}`, info };
-    if (info.isDirectory) yield* walkFolder(home, { ...entry, type: "folder" });
-    else if (info.isSymlink) yield { ...entry, type: "link" };
-    else if (info.isFile) yield { ...entry, type: "file" };
-    else {
-      const error = new VaultError(
-        "failed",
-        `Cannot store ${quoteKey(path)}: it is neither file, folder nor link`,
-      );
-      yield { path, error };
-    }
-  }
-}
-
-/** What `work` gives, or the reason why a local file can't be had. */
-function tryLocal<T>(path: string, work: () => T): T | VaultError {
-  try {
-    return work();
-  } catch (error) {
-    return localError(error, path);
-  }
-}
-
-/** A local file that is not there is no missing key: exit code 3 is for the vault. */
-function localError(error: unknown, path: string): VaultError {
-  const wrapped = asVaultError(error, `Cannot read ${quoteKey(path)}`);
-  if (wrapped.code !== "not_found") return wrapped;
-  return new VaultError("failed", wrapped.message, { cause: error });
 }
 
 /** Errors of one entry; all others end the whole work. */

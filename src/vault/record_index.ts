@@ -94,6 +94,12 @@ export class RecordIndex {
     return row === undefined ? null : readKey(row);
   }
 
+  /** Those of some keys that there are, by tag in hex. */
+  keysOf(tags: readonly Bytes[]): Map<string, IndexedKey> {
+    const keys = this.#database.allOf("SELECT * FROM keys WHERE tag", tags).map(readKey);
+    return new Map(keys.map((key) => [toHex(key.tag), key]));
+  }
+
   /** All keys, live or deleted, by tag. */
   keys(): IndexedKey[] {
     const keys = this.#database.all("SELECT * FROM keys ORDER BY tag").map(readKey);

@@ -34,6 +34,7 @@ export const RECORD_SCHEMA = `
     row INTEGER PRIMARY KEY, segments INTEGER NOT NULL, keys INTEGER NOT NULL, versions INTEGER NOT NULL,
     bytes INTEGER NOT NULL, tags INTEGER NOT NULL, clock BLOB NOT NULL, logs INTEGER NOT NULL,
     foreign_versions INTEGER NOT NULL, crc INTEGER NOT NULL);
+  CREATE TABLE seen(folder BLOB PRIMARY KEY, list BLOB NOT NULL) WITHOUT ROWID;
 `;
 
 const OPS: readonly VersionKind[] = ["put", "delete", "restore"];

@@ -15,6 +15,7 @@ import {
 import { type FrameRow, matchesAddress } from "../store/mod.ts";
 import type { VaultContext } from "./context.ts";
 import { collectMarked, markLive } from "./garbage.ts";
+import { forgetSeen } from "./seen.ts";
 
 /** Keeps a store in order. */
 export class Upkeep {
@@ -106,7 +107,9 @@ export class Upkeep {
         checkedBytes += frame.length;
         if (await this.#isWhole(frame)) continue;
         const isHere = (row: FrameRow) => row.pack === frame.pack && row.offset === frame.offset;
-        if (await store.forget([frame.address], isHere) > 0) damaged.push(frame.address);
+        if (await store.forget([frame.address], isHere) === 0) continue;
+        damaged.push(frame.address);
+        forgetSeen(this.#context);
       }
     }
     return { next: null, checkedBytes, damaged };

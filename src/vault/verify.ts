@@ -19,6 +19,7 @@ import type { VaultContext } from "./context.ts";
 import { loadManifest } from "./manifests.ts";
 import { isUnreadable } from "./read_object.ts";
 import type { IndexedVersion } from "./record_index.ts";
+import { forgetSeen } from "./seen.ts";
 import type { VerifyResult, WorkOptions } from "./types.ts";
 import { nameOf } from "./versions.ts";
 
@@ -88,6 +89,7 @@ export async function verify(context: VaultContext, options: VerifyOptions): Pro
         await fetchAgain(context, bad, options.signal);
     }
   }
+  if (damaged + reachable.missing.size > 0) forgetSeen(context);
   return {
     checked,
     damaged,

@@ -1,0 +1,207 @@
+/**
+ * What the files of a folder were like when they were stored: one whose size, times and inode are the same since, and whose key
+ * has no newer version, is not read again.
+ *
+ * The lists lie in the index database, sealed, as they hold names. They are only there to save time: a list that is lost or
+ * can't be read means that files are read.
+ *
+ * @module
+ */
+
+import {
+  ByteReader,
+  type Bytes,
+  ByteWriter,
+  encodeUtf8,
+  equalBytes,
+  HASH_BYTES,
+  isVaultError,
+  type KeyName,
+  PLAIN_BYTES_MAX,
+  type RecordId,
+  toHex,
+} from "../base/mod.ts";
+import { decompress } from "../content/mod.ts";
+import { blob } from "../store/mod.ts";
+import type { VaultContext } from "./context.ts";
+import type { PutResult } from "./types.ts";
+
+/**
+ * A file is noted only if its times were older than this when it was looked at: a change that comes right after may leave it
+ * with the same times. FAT counts in steps of two seconds, and Deno gives the time of the last change of the inode in seconds.
+ */
+const REST_MS_MIN = 2500;
+
+/** Fewest bytes of an encoded file. */
+const FILE_BYTES_MIN = 2 + 5 * 8 + 16 + HASH_BYTES + 2 * 4;
+/** Length of a key tag. */
+const TAG_BYTES = 16;
+/** More files are not listed: a list is sealed as one object. */
+const FILES_MAX = 10_000;
+
+/** A file as it was, and the version that holds it. */
+interface SeenFile {
+  /** Size, times (ms), inode, mode: what must be the same. */
+  marks: readonly number[];
+  tag: Bytes;
+  id: RecordId;
+  version: number;
+  chunks: number;
+}
+
+/** A file that is met again. */
+export interface Met {
+  folder: SeenFolder;
+  name: string;
+  marks: readonly number[];
+  /** Whether it has rested long enough to be noted. */
+  isResting: boolean;
+  /** What it was, if it looks the same. */
+  before: SeenFile | null;
+}
+
+function marksOf({ size, mtime, ctime, ino, mode }: Deno.FileInfo): number[] {
+  return [size, mtime?.getTime() ?? 0, ctime?.getTime() ?? 0, ino ?? 0, mode ?? 0];
+}
+
+/** One folder's files: as they were, and as they are found to be. */
+export class SeenFolder {
+  readonly #context: VaultContext;
+  readonly #tag: Bytes;
+  readonly #before: ReadonlyMap<string, SeenFile>;
+  readonly #after = new Map<string, SeenFile>();
+  #waiting = 0;
+  #isWalked = false;
+  #hasChanged = false;
+
+  /** @param place the folder's path, and what its files' keys begin with */
+  constructor(context: VaultContext, { path, key }: { path: string; key: string }) {
+    this.#context = context;
+    this.#tag = context.keys.keyTag(`\0${key}\0${path}`); // no key has a NUL
+    this.#before = load(context, this.#tag);
+  }
+
+  /** Looks at a file of the folder; {@link SeenFolder.leave} must follow. */
+  meet(name: string, info: Deno.FileInfo, { reread }: { reread: boolean }): Met {
+    this.#waiting++;
+    const marks = marksOf(info);
+    const known = this.#before.get(name);
+    const before =
+      !reread && known !== undefined && known.marks.every((mark, i) => mark === marks[i])
+        ? known
+        : null;
+    const isResting = Math.max(marks[1]!, marks[2]!) < this.#context.clock.now() - REST_MS_MIN;
+    return { folder: this, name, marks, isResting, before };
+  }
+
+  /** Says what became of a file that was met: the version it is now, or null. */
+  leave({ name, marks, isResting, before }: Met, result: PutResult | null): void {
+    this.#waiting--;
+    if (result !== null && (isResting || before !== null)) {
+      const { id, version, chunks } = result;
+      if (before === null || !equalBytes(before.id, id)) this.#hasChanged = true;
+      const tag = before?.tag ?? this.#context.keys.keyTag(result.key);
+      this.#after.set(name, { marks, tag, id, version, chunks });
+    }
+    this.#saveAtEnd();
+  }
+
+  /** Says that no more files will be met. */
+  end(): void {
+    this.#isWalked = true;
+    this.#saveAtEnd();
+  }
+
+  #saveAtEnd(): void {
+    if (!this.#isWalked || this.#waiting > 0) return;
+    if (this.#hasChanged || this.#after.size !== this.#before.size) {
+      save(this.#context, this.#tag, this.#after);
+    }
+  }
+}
+
+/** The versions that files still are, `null` for those whose key has another one since. */
+export function stillLatest(
+  { database, index }: VaultContext,
+  files: readonly { met: Met; key: string; size: number }[],
+): (PutResult | null)[] {
+  const keys = database.guard(() =>
+    index.keysOf(files.flatMap(({ met: { before } }) => before === null ? [] : [before.tag]))
+  );
+  return files.map(({ met: { before }, key, size }) => {
+    const known = before === null ? undefined : keys.get(toHex(before.tag));
+    if (before === null || known === undefined || known.heads.length !== 1) return null;
+    if (known.latest === null || !equalBytes(known.latest, before.id)) return null;
+    const { id, version, chunks } = before;
+    return {
+      key: key.normalize("NFC") as KeyName, // it was checked when it was stored
+      version,
+      id,
+      size,
+      chunks,
+      newChunks: 0,
+      addedBytes: 0,
+      copies: 1,
+      unchanged: true,
+      type: "file",
+    };
+  });
+}
+
+/** Lets all files be read again: of what is stored something is lost, and storing a file anew heals it. */
+export function forgetSeen({ database }: Pick<VaultContext, "database">): void {
+  database.guard(() => database.run("DELETE FROM seen"));
+}
+
+function load({ database, keys }: VaultContext, tag: Bytes): Map<string, SeenFile> {
+  const row = database.guard(() => database.get("SELECT list FROM seen WHERE folder = ?", tag));
+  try {
+    return row === undefined
+      ? new Map()
+      : decode(keys.body.openSync(blob(row, "list"), null, decompress));
+  } catch (error) {
+    if (isVaultError(error, "damaged")) return new Map();
+    throw error;
+  }
+}
+
+function save(
+  { database, keys }: VaultContext,
+  tag: Bytes,
+  files: ReadonlyMap<string, SeenFile>,
+): void {
+  const plain = encode(files);
+  if (files.size > FILES_MAX || plain.length > PLAIN_BYTES_MAX) return;
+  const { header, body } = keys.body.sealSync(plain);
+  const list = new Uint8Array(header.length + body.length);
+  list.set(header);
+  list.set(body, header.length);
+  database.guard(() => database.run("INSERT OR REPLACE INTO seen VALUES (?, ?)", tag, list));
+}
+
+function encode(files: ReadonlyMap<string, SeenFile>): Bytes {
+  const writer = new ByteWriter(files.size * (FILE_BYTES_MIN + 32));
+  writer.u32(files.size);
+  for (const [name, { marks, tag, id, version, chunks }] of files) {
+    const bytes = encodeUtf8(name);
+    writer.u16(bytes.length).raw(bytes);
+    for (const mark of marks) writer.i64(Math.trunc(mark));
+    writer.raw(tag).raw(id).u32(version).u32(chunks);
+  }
+  return writer.finish();
+}
+
+function decode(bytes: Bytes): Map<string, SeenFile> {
+  const reader = new ByteReader(bytes, "list of seen files");
+  const count = reader.count(reader.u32(), FILES_MAX, FILE_BYTES_MIN);
+  const files = new Map<string, SeenFile>();
+  for (let i = 0; i < count; i++) {
+    const name = reader.text16();
+    const marks = Array.from({ length: 5 }, () => Number(reader.i64()));
+    const tag = reader.raw(TAG_BYTES);
+    const id = reader.raw(HASH_BYTES);
+    files.set(name, { marks, tag, id, version: reader.u32(), chunks: reader.u32() });
+  }
+  reader.end();
+  return files;
+}
