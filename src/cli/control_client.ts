@@ -26,6 +26,9 @@ const VALUED = new Set(["--home", "--lock-wait", "--passphrase-file"]);
 /** Environment variables that commands look at. */
 const PASSED_ENV = ["NO_COLOR", "TERM", "GOVAULT_DEBUG"];
 
+/** How long after Ctrl-C output may wait for its reader. */
+const LAST_WORDS_MS_MAX = 300;
+
 /** What has to be known of a command line to find its node. */
 export interface Outline {
   command: string | undefined;
@@ -123,6 +126,7 @@ class ControlClient {
   readonly #signal: AbortSignal;
   #isOutputClosed = false;
   #piece: Uint8Array | undefined;
+  #abort: Promise<null> | undefined;
 
   constructor(connection: ControlConnection, signal: AbortSignal) {
     this.#connection = connection;
@@ -176,17 +180,32 @@ class ControlClient {
     }
   }
 
+  /** A write that waits for its reader is abandoned after Ctrl-C, and those after it are not made. */
   async #output(bytes: Uint8Array): Promise<void> {
-    if (this.#isOutputClosed) return;
-    try {
-      for (let done = 0; done < bytes.length;) {
-        done += await Deno.stdout.write(bytes.subarray(done));
+    for (let done = 0; done < bytes.length && !this.#isOutputClosed;) {
+      // `bytes` is overwritten by the next message; an abandoned write may still look at it.
+      const writing = Deno.stdout.write(bytes.slice(done));
+      const written = await Promise.race([writing, this.#aborted()]).catch((error) => {
+        if (error instanceof Deno.errors.BrokenPipe) return null;
+        throw error;
+      });
+      if (written === null) {
+        writing.catch(() => {});
+        this.#isOutputClosed = true;
+        this.#say({ kind: "outputClosed" });
+      } else {
+        done += written;
       }
-    } catch (error) {
-      if (!(error instanceof Deno.errors.BrokenPipe)) throw error;
-      this.#isOutputClosed = true;
-      this.#say({ kind: "outputClosed" });
     }
+  }
+
+  /** Resolves a moment after Ctrl-C: what the command still says is shown where somebody reads. */
+  #aborted(): Promise<null> {
+    return this.#abort ??= new Promise((resolve) => {
+      const soon = () => setTimeout(() => resolve(null), LAST_WORDS_MS_MAX);
+      if (this.#signal.aborted) soon();
+      else this.#signal.addEventListener("abort", soon, { once: true });
+    });
   }
 
   /** Sends one piece of standard input, when there is one; the node may say other things meanwhile. */

@@ -54,6 +54,30 @@ export async function joinRunning(node: ResidentNode, token: string): Promise<By
   return node.peers.view().network;
 }
 
+/** How long a home that joins once may take to fetch the history. */
+const SYNC_MS_MAX = 60_000;
+
+/** Joins while no node runs, and fetches the records of the vault, though not yet what they speak of. */
+export async function syncOnce(
+  token: string,
+  options: OpenOptions & { home: string; signal: AbortSignal },
+): Promise<{ synced: boolean; keys: number; versions: number }> {
+  await using vault = await openForNetwork(options, token);
+  const peers = await openPeers(vault, {});
+  try {
+    await peers.join(token);
+    await peers.start({ host: LOOPBACK, port: 0, peers: [], lan: false });
+    const synced = await peers.synced({ timeoutMs: SYNC_MS_MAX, signal: options.signal });
+    const { keys, versions } = await vault.status();
+    return { synced, keys, versions };
+  } finally {
+    await peers.stop();
+  }
+}
+
+/** Where a node listens that wants nobody to come. */
+const LOOPBACK = "127.0.0.1";
+
 /** Joins while no node runs; the network's id. */
 export async function joinOnce(
   token: string,

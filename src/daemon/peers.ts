@@ -119,14 +119,14 @@ class Peers implements PeerSurface {
     const { replicas } = this.#options;
     const bound = await this.#node.start({ host, port, peers, advertise: advertise ?? null });
     this.#started = { options, bound };
-    this.#vault.attach(this.#node.remote);
+    await this.#vault.attach(this.#node.remote);
     if (replicas !== undefined) await this.#node.sessions.setReplicas(replicas);
     return bound;
   }
 
   async stop(): Promise<void> {
     this.#started = null;
-    this.#vault.attach(null);
+    await this.#vault.attach(null);
     await this.#node.stop();
   }
 

@@ -15,8 +15,17 @@ import type { DoctorFinding } from "./types.ts";
 /** Clocks may differ this much before a record counts as one from the future. */
 const CLOCK_AHEAD_MS_MAX = 5 * 60 * 1000;
 
+/** How to look. */
+export interface ExamineOptions extends OpenOptions {
+  /** The home's vault, if it is open already. */
+  vault?: Vault;
+}
+
 /** Looks a home over. Never throws: what goes wrong is a finding. */
-export async function examineHome(home: string, options: OpenOptions): Promise<DoctorFinding[]> {
+export async function examineHome(
+  home: string,
+  options: ExamineOptions,
+): Promise<DoctorFinding[]> {
   const findings = new Findings();
   findings.good("platform", `${Deno.build.os} ${Deno.build.arch}, Deno ${Deno.version.deno}`);
   if (!hasVault(home)) {
@@ -30,8 +39,8 @@ export async function examineHome(home: string, options: OpenOptions): Promise<D
   checkModes(home, findings);
   let vault: Vault | null = null;
   try {
-    vault = await openVault({ ...options, home, create: false });
-    await checkVault(vault, findings);
+    if (options.vault === undefined) vault = await openVault({ ...options, home, create: false });
+    await checkVault(options.vault ?? vault!, findings);
   } catch (error) {
     const known = isVaultError(error) ? error : new VaultError("failed", String(error));
     findings.bad("vault", known.message, {

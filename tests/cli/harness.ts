@@ -159,6 +159,13 @@ export class Sandbox {
     return { exit: code, ...error };
   }
 
+  /** Runs a node from the home, on a port of its own; returns once it accepts. */
+  async serve(flags: string[] = [], options: RunOptions = {}): Promise<Served> {
+    const child = this.start(["serve", "--host", "127.0.0.1", "--port", "0", ...flags], options);
+    await child.stdin.close();
+    return await Served.begun(child);
+  }
+
   /** Returns once another process owns the home: then, and only then, a command that won't wait exits with 6. */
   async untilLocked(): Promise<void> {
     for (let tries = 0; tries < 100; tries++) {
@@ -166,6 +173,64 @@ export class Sandbox {
       if (code === 6) return;
     }
     throw new Error("no process took the lock");
+  }
+}
+
+/** A running node; it ends with the block. */
+export class Served implements AsyncDisposable {
+  readonly child: Deno.ChildProcess;
+  /** What it said on standard error so far. */
+  said = "";
+  address = "";
+  readonly #reading: Promise<void>;
+  readonly #status: Promise<Deno.CommandStatus>;
+
+  private constructor(child: Deno.ChildProcess, listening: () => void) {
+    this.child = child;
+    this.#status = child.status;
+    this.#reading = this.#read(listening);
+  }
+
+  /** Waits for `listening on …`. @throws if it ends before */
+  static async begun(child: Deno.ChildProcess): Promise<Served> {
+    const listening = Promise.withResolvers<void>();
+    const served = new Served(child, listening.resolve);
+    const ended = served.#reading.then(() => {
+      throw new Error(`the node ended: ${served.said}`);
+    });
+    ended.catch(() => {/* it ends one day */});
+    await Promise.race([listening.promise, ended]);
+    return served;
+  }
+
+  async #read(listening: () => void): Promise<void> {
+    const out = this.child.stdout.cancel();
+    for await (const text of this.child.stderr.pipeThrough(new TextDecoderStream())) {
+      this.said += text;
+      const address = /^listening on (\S+)$/m.exec(this.said)?.[1];
+      if (address === undefined) continue;
+      this.address = address;
+      listening();
+    }
+    await out;
+  }
+
+  /** Asks it to stop; its exit code. */
+  async stop(signal: Deno.Signal = "SIGTERM"): Promise<number> {
+    this.child.kill(signal);
+    const { code } = await this.#status;
+    await this.#reading;
+    return code;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    try {
+      this.child.kill("SIGKILL");
+    } catch {
+      // it has ended
+    }
+    await this.#status;
+    await this.#reading;
   }
 }
 

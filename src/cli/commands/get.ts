@@ -4,15 +4,12 @@
  * @module
  */
 
-import { join, relative } from "@std/path";
 import { parseKey, parsePrefix, systemClock, VaultError } from "../../base/mod.ts";
-import type { VersionInfo, VersionSelector } from "../../vault/types.ts";
+import type { VersionSelector } from "../../vault/types.ts";
 import { type Context, defineCommand } from "../command.ts";
-import { formatBytes, formatKey } from "../format.ts";
-import { versionDocument } from "../json.ts";
-import { confirm } from "../output.ts";
+import { confirmFetched, fetchTree } from "../fetching.ts";
 import { withMeter } from "../progress.ts";
-import { inTypedWords, reportError } from "../report.ts";
+import { inTypedWords } from "../report.ts";
 import { withVault } from "../session.ts";
 import { readText, readTime, readVersion } from "../values.ts";
 
@@ -76,7 +73,7 @@ export const get = defineCommand({
       }
       const prefix = parsePrefix(operand);
       const folder = flags.output ?? (lastName(prefix.replace(/\/$/, "")) || ".");
-      return await getTree(context, { prefix, folder, at: flags.at, force: flags.force });
+      return await fetchTree(context, { prefix, folder, at: flags.at, force: flags.force });
     }
     const key = parseKey(operand);
     const select: VersionSelector = flags.version ??
@@ -131,44 +128,4 @@ async function getToFile(
   } catch (error) {
     throw inTypedWords(error, place);
   }
-}
-
-/** Fetches a tree, telling of each file; the exit code of the first failure. */
-async function getTree(
-  context: Context,
-  options: { prefix: string; folder: string; at: number | undefined; force: boolean },
-): Promise<number> {
-  const { io, flags, signal } = context;
-  const { prefix, folder, at, force } = options;
-  const how = { force, signal, ...(at === undefined ? {} : { at }) };
-  const place = { typed: folder, path: io.path(folder) };
-  return await withVault(context, (vault) =>
-    withMeter(io, flags, async ({ onProgress, clear }) => {
-      let exitCode = 0;
-      for await (const outcome of vault.getTree(prefix, place.path, { ...how, onProgress })) {
-        clear();
-        if ("error" in outcome) {
-          const error = inTypedWords(outcome.error, place);
-          const code = reportError(error, { io, json: flags.json });
-          exitCode = exitCode === 0 ? code : exitCode;
-        } else if (outcome.version.meta.type !== "folder") {
-          const path = join(folder, relative(place.path, outcome.path));
-          await confirmFetched(context, { version: outcome.version, path });
-        }
-      }
-      return exitCode;
-    }));
-}
-
-async function confirmFetched(
-  context: Context,
-  fetched: { version: VersionInfo; path: string },
-): Promise<void> {
-  const { version, path } = fetched;
-  const key = formatKey(version.key);
-  const size = version.meta.type === "link" ? "link" : formatBytes(version.size);
-  await confirm(context, {
-    json: { key: version.key, ...versionDocument(version), path },
-    text: `fetched ${key}  version ${version.version}  ${size}  to ${formatKey(path)}\n`,
-  });
 }

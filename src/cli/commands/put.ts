@@ -40,6 +40,7 @@ export const put = defineCommand({
       help: "the key to store it under",
     },
     recursive: { kind: "switch", alias: "r", help: "store folders with all that is in them" },
+    reread: { kind: "switch", help: "read files too that look as they did when they were stored" },
     copies: {
       kind: "value",
       value: "N",
@@ -110,6 +111,7 @@ interface PutWork {
   meter: Meter;
   key: string | undefined;
   recursive: boolean;
+  reread: boolean;
   copies: number | undefined;
 }
 
@@ -148,7 +150,7 @@ async function* putOne(
   { io, signal }: Context,
   work: PutWork & { path: string },
 ): AsyncIterable<Outcome> {
-  const { vault, meter, key, recursive, copies, path } = work;
+  const { vault, meter, key, recursive, reread, copies, path } = work;
   const wanted = copies === undefined ? {} : { copies };
   const { onProgress } = meter;
   if (path === "-" && key !== undefined) {
@@ -161,7 +163,14 @@ async function* putOne(
   const named = key === undefined ? {} : { key };
   const place = { typed: path, path: io.path(path) };
   try {
-    yield* vault.putPath(place.path, { ...named, ...wanted, recursive, signal, onProgress });
+    yield* vault.putPath(place.path, {
+      ...named,
+      ...wanted,
+      recursive,
+      reread,
+      signal,
+      onProgress,
+    });
   } catch (error) {
     throw inTypedWords(error, place);
   }
