@@ -110,6 +110,8 @@ export const CHANNEL_EVENT_BYTES_MAX = 8 * 1024 * 1024;
 export const REQUEST_TIMEOUT_MS = 30_000;
 /** How long the answer to `keep` is waited for, as objects travel meanwhile. */
 export const KEEP_TIMEOUT_MS = 10 * 60_000;
+/** Handshakes of TLS that were given up and wait for the other end all the same, before a listener puts a relay in front. */
+export const STUCK_HANDSHAKES_MAX = 256;
 /** How long the last words of a channel may take. */
 export const CHANNEL_FAREWELL_MS = 1000;
 

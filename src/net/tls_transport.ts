@@ -9,10 +9,9 @@ import { CERTIFICATE_HOST, toPem } from "./certificate.ts";
 import { ALPN_PROTOCOL, probeCertificate } from "./certificate_probe.ts";
 import { Attempt } from "./dialling.ts";
 import { formatHostPort } from "./host_port.ts";
+import { TlsConnection } from "./tls_connection.ts";
+import { TlsListener } from "./tls_listener.ts";
 import type { Connection, Credentials, Listener, Transport } from "./transport.ts";
-
-/** How long the system is given after it could not accept a connection, for want of descriptors say. */
-const ACCEPT_PAUSE_MS = 100;
 
 /** The machine's network. */
 export const tlsTransport: Transport = { listen, dial, probe: probeCertificate };
@@ -21,17 +20,10 @@ export const tlsTransport: Transport = { listen, dial, probe: probeCertificate }
 async function listen(
   at: { host: string; port: number; credentials: Credentials },
 ): Promise<Listener> {
-  const { host, port, credentials } = at;
   try {
-    return new TlsListener(Deno.listenTls({
-      hostname: host,
-      port,
-      cert: toPem("CERTIFICATE", credentials.certificate),
-      key: toPem("PRIVATE KEY", credentials.privateKey),
-      alpnProtocols: [ALPN_PROTOCOL],
-    }));
+    return new TlsListener(at);
   } catch (error) {
-    throw cannotListen({ host, port }, error);
+    throw cannotListen(at, error);
   }
 }
 
@@ -50,40 +42,6 @@ function cannotListen(at: { host: string; port: number }, error: unknown): Vault
     });
   }
   return asVaultError(error, action);
-}
-
-class TlsListener implements Listener {
-  readonly #listener: Deno.TlsListener;
-  readonly host: string;
-  readonly port: number;
-  #isClosed = false;
-
-  constructor(listener: Deno.TlsListener) {
-    this.#listener = listener;
-    this.host = listener.addr.hostname;
-    this.port = listener.addr.port;
-  }
-
-  async *accept(): AsyncIterable<Connection> {
-    while (!this.#isClosed) {
-      let conn: Deno.TlsConn;
-      try {
-        conn = await this.#listener.accept();
-      } catch {
-        if (this.#isClosed) return;
-        await new Promise((resolve) => setTimeout(resolve, ACCEPT_PAUSE_MS));
-        continue;
-      }
-      // Its handshake happens with the first read, so that a slow one holds up nobody else.
-      yield new TlsConnection(conn);
-    }
-  }
-
-  close(): void {
-    if (this.#isClosed) return;
-    this.#isClosed = true;
-    this.#listener.close();
-  }
 }
 
 /**
@@ -118,7 +76,8 @@ async function dial(
     if (alpnProtocol !== ALPN_PROTOCOL) {
       throw attempt.error("denied", "whoever listens there speaks another protocol");
     }
-    return new TlsConnection(tls);
+    const { hostname, port } = tls.remoteAddr;
+    return new TlsConnection(tls, { remote: formatHostPort({ host: hostname, port }) });
   });
 }
 
@@ -132,36 +91,4 @@ function closeWhenDone(address: string, tls: Deno.TlsConn, handshake: Promise<un
     tls.close();
   };
   handshake.then(done, done);
-}
-
-class TlsConnection implements Connection {
-  readonly #conn: Deno.TlsConn;
-  readonly remote: string;
-  #isClosed = false;
-
-  constructor(conn: Deno.TlsConn) {
-    this.#conn = conn;
-    const { hostname, port } = conn.remoteAddr;
-    this.remote = formatHostPort({ host: hostname, port });
-  }
-
-  read(into: Uint8Array): Promise<number | null> {
-    return this.#conn.read(into);
-  }
-
-  async write(bytes: Uint8Array): Promise<void> {
-    for (let at = 0; at < bytes.length;) {
-      at += await this.#conn.write(at === 0 ? bytes : bytes.subarray(at));
-    }
-  }
-
-  close(): void {
-    if (this.#isClosed) return;
-    this.#isClosed = true;
-    try {
-      this.#conn.close();
-    } catch {
-      // the system has closed it before
-    }
-  }
 }

@@ -1,5 +1,11 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { type Bytes, equalBytes, toHex, VaultError } from "../../src/base/mod.ts";
+import {
+  type Bytes,
+  equalBytes,
+  STUCK_HANDSHAKES_MAX,
+  toHex,
+  VaultError,
+} from "../../src/base/mod.ts";
 import {
   type Connection,
   type Credentials,
@@ -7,6 +13,7 @@ import {
   makeCredentials,
   tlsTransport,
 } from "../../src/net/mod.ts";
+import type { TlsListener } from "../../src/net/tls_listener.ts";
 import { settled } from "./helpers.ts";
 
 const [ours, theirs] = await Promise.all(
@@ -63,6 +70,14 @@ async function tcpListening(
     conns.forEach(close);
     await accepting;
     await Promise.all(served);
+  }
+}
+
+/** Waits for what the system is about to do. */
+async function until(isSo: () => boolean): Promise<void> {
+  for (let i = 0; !isSo(); i++) {
+    assert(i < 100_000, `never so: ${isSo}`);
+    await settled();
   }
 }
 
@@ -199,7 +214,7 @@ Deno.test("tlsTransport.dial: leaves few connections with an end that says nothi
     const dial = () => tlsTransport.dial(address, { ...ours, timeoutMs: 20 });
     for (let i = 0; i < 10; i++) await refused(dial(), "failed", "no answer within 0.02 s");
     // One by TLS; the others were probes, which hang up.
-    while (accepted > 1) await settled();
+    await until(() => accepted <= 1);
     answers = true;
     await refused(dial(), "failed", "whoever listens there hung up");
   });
@@ -280,3 +295,70 @@ Deno.test("tlsTransport.listen: says what is wrong with an address", async () =>
     "this machine has no such address",
   );
 });
+
+// What a relay still carries when its connection is closed goes on by itself for a moment.
+const byItself = { sanitizeOps: false, sanitizeResources: false };
+Deno.test(
+  "TlsListener: strangers who say nothing are got rid of, and nodes served all the while",
+  byItself,
+  async () => {
+    const idle: Deno.TcpConn[] = [];
+    let gone = 0;
+    const waiting: Connection[] = [];
+    const serve = async (connection: Connection) => {
+      waiting.push(connection);
+      if (waiting.length > 20) waiting.shift()!.close();
+      await echo(connection);
+    };
+    const talk = async (connection: Connection) => {
+      await connection.write(Uint8Array.of(1, 2, 3));
+      assertEquals(await readExactly(connection, 3), Uint8Array.of(1, 2, 3));
+    };
+    const close = (conn: { close(): void }) => conn.close();
+    const use = async (address: string, listener: Listener) => {
+      const { isRelayed } = listener as TlsListener;
+      assertEquals(isRelayed, false);
+      const early = await tlsTransport.dial(address, { ...ours, timeoutMs });
+      await talk(early);
+      waiting.shift(); // who has shown what it is, is not got rid of
+      const strangers = async (count: number) => {
+        for (let i = 0; i < count; i++) {
+          const conn = await Deno.connect({ hostname: "127.0.0.1", port: listener.port });
+          idle.push(conn);
+          // Whoever comes while the listener changes is hung up on.
+          if (i % 2 === 0) {
+            await conn.write(Uint8Array.of(22, 3, 1, 2, 0, 1).subarray(0, 1 + i % 6)).catch(
+              () => {},
+            );
+          }
+          conn.read(new Uint8Array(10)).catch(() => null).then(() => gone++);
+        }
+      };
+      await strangers(STUCK_HANDSHAKES_MAX + 100);
+      await until(() => (listener as TlsListener).isRelayed);
+      const before = gone;
+      await strangers(300);
+      await until(() => gone >= before + 300 - 25);
+
+      await talk(early);
+      const late = await tlsTransport.dial(address, { ...ours, timeoutMs });
+      await talk(late);
+      waiting.pop();
+      const certificate = await tlsTransport.probe(address, { timeoutMs });
+      assertEquals(toHex(certificate), toHex(ours.certificate));
+
+      idle.splice(0).forEach(close);
+      await until(() => !(listener as TlsListener).isRelayed);
+      const last = await tlsTransport.dial(address, { ...ours, timeoutMs });
+      for (const connection of [early, late, last]) {
+        await talk(connection);
+        connection.close();
+      }
+    };
+    await listening(serve, (address, listener) =>
+      use(address, listener).finally(() => {
+        idle.forEach(close);
+        waiting.forEach(close);
+      }));
+  },
+);
