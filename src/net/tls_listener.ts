@@ -10,7 +10,7 @@
  * @module
  */
 
-import { STUCK_HANDSHAKES_MAX } from "../base/mod.ts";
+import { STUCK_HANDSHAKES_MAX, systemTimers } from "../base/mod.ts";
 import { toPem } from "./certificate.ts";
 import { ALPN_PROTOCOL } from "./certificate_probe.ts";
 import { formatHostPort } from "./host_port.ts";
@@ -183,9 +183,9 @@ async function relay(
     outer.close();
     throw error;
   }
-  let linger: number | undefined;
+  let stopLinger = () => {};
   const kill = () => {
-    clearTimeout(linger);
+    stopLinger();
     for (const conn of [outer, inner]) {
       try {
         conn.close();
@@ -208,10 +208,7 @@ async function relay(
     return new TlsConnection(tls, {
       remote,
       opening: { handshake, abandon: kill },
-      onClose: () => {
-        linger = setTimeout(kill, LINGER_MS);
-        Deno.unrefTimer(linger);
-      },
+      onClose: () => stopLinger = systemTimers.after(LINGER_MS, kill),
     });
   } catch (error) {
     kill();
