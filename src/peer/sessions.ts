@@ -20,12 +20,19 @@ import {
   toHex,
   VaultError,
 } from "../base/mod.ts";
-import { type ChannelEnd, type Listener, openChannel } from "../net/mod.ts";
+import {
+  type ChannelEnd,
+  formatHostPort,
+  type Listener,
+  openChannel,
+  parseHostPort,
+} from "../net/mod.ts";
 import { Gossip } from "./gossip.ts";
 import { Mailbox } from "./mail_box.ts";
 import type { Mesh, MeshView } from "./mesh.ts";
 import { absentMembers } from "./presence.ts";
 import type { Roster } from "./roster.ts";
+import { isDialAddress } from "./session_address.ts";
 import { type Connected, Connector } from "./session_connect.ts";
 import { Membership, ownAddresses, type OwnClaim, SeenAt } from "./session_membership.ts";
 import { Dialling } from "./session_dialling.ts";
@@ -137,11 +144,16 @@ export class SessionTable implements Mesh {
   /**
    * Listens, states where this node is, and begins to look for the others.
    *
-   * @throws VaultError `failed` if the address can't be had
+   * @throws VaultError `failed` if the address can't be had, `usage` for peers or an own address that nobody can dial
    */
   async start(options: StartOptions): Promise<{ host: string; port: number }> {
     const { transport, credentials, file, clock } = this.#options;
     const { host, port, peers = [], advertise = null } = options;
+    for (const address of peers) parseHostPort(address);
+    const whole = formatHostPort({ host: advertise ?? "any", port: 1 });
+    if (advertise !== null && !isDialAddress(advertise) && !isDialAddress(whole)) {
+      throw new VaultError("usage", `Cannot advertise "${advertise}": it is not HOST or HOST:PORT`);
+    }
     this.#advertise = advertise;
     this.#startedMs = clock.now();
     this.#listener = await transport.listen({ host, port, credentials });

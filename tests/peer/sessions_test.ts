@@ -225,3 +225,14 @@ story("sessions: dialling a member that is up leads to no second session", async
   }
   assertEquals([a!.refusals(), b!.refusals(), town.network.connections], [[], [], 1]);
 });
+
+story("sessions: what nobody can dial is refused before anything begins", async (town) => {
+  const [a] = await town.grow(1);
+  await a!.stop();
+  for (const options of [{ peers: ["nowhere"] }, { advertise: "a b" }, { advertise: "h:0" }]) {
+    const error = await assertRejects(() => a!.start(options), VaultError);
+    assertEquals(error.code, "usage");
+  }
+  await a!.start({ advertise: "nas.example" });
+  assertEquals(a!.file.state.roster.member(a!.id)?.addresses, ["nas.example:3000"]);
+});
