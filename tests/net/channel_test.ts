@@ -213,6 +213,28 @@ Deno.test("channel: requests beyond the limit wait for their turn, and leave pla
   await a.close("done");
 });
 
+Deno.test("channel: no more requests of any kind are under way than the limit", async () => {
+  const gate = Promise.withResolvers<void>();
+  let running = 0;
+  const { a, b } = await channelPair({
+    b: {
+      keep: () => (running++, gate.promise.then(() => ({ held: [] }))),
+      ping: () => (running++, gate.promise.then(() => presence)),
+    },
+  });
+  const asked = Array.from({ length: 60 }, () => [
+    a.request("keep", { log: null, needs: [] }),
+    a.request("ping", presence),
+  ]).flat();
+  await settled();
+  assertEquals(running, CHANNEL_REQUESTS_MAX);
+  gate.resolve();
+  await Promise.all(asked);
+  assertEquals(running, 120);
+  await a.close("done");
+  assertEquals((await b.ended).kind, "closed");
+});
+
 Deno.test("channel: control overtakes bulk that waits", async () => {
   const order: string[] = [];
   const { a, time } = await channelPair({

@@ -76,7 +76,7 @@ async function tcpListening(
 /** Waits for what the system is about to do. */
 async function until(isSo: () => boolean): Promise<void> {
   for (let i = 0; !isSo(); i++) {
-    assert(i < 100_000, `never so: ${isSo}`);
+    assert(i < 30_000, `never so: ${isSo}`);
     await settled();
   }
 }
