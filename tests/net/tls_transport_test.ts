@@ -315,10 +315,16 @@ Deno.test(
       assertEquals(await readExactly(connection, 3), Uint8Array.of(1, 2, 3));
     };
     const close = (conn: { close(): void }) => conn.close();
+    const dialled: Connection[] = [];
+    const dial = async (address: string) => {
+      const connection = await tlsTransport.dial(address, { ...ours, timeoutMs });
+      dialled.push(connection);
+      return connection;
+    };
     const use = async (address: string, listener: Listener) => {
       const { isRelayed } = listener as TlsListener;
       assertEquals(isRelayed, false);
-      const early = await tlsTransport.dial(address, { ...ours, timeoutMs });
+      const early = await dial(address);
       await talk(early);
       waiting.shift(); // who has shown what it is, is not got rid of
       const strangers = async (count: number) => {
@@ -341,7 +347,7 @@ Deno.test(
       await until(() => gone >= before + 300 - 25);
 
       await talk(early);
-      const late = await tlsTransport.dial(address, { ...ours, timeoutMs });
+      const late = await dial(address);
       await talk(late);
       waiting.pop();
       const certificate = await tlsTransport.probe(address, { timeoutMs });
@@ -349,16 +355,14 @@ Deno.test(
 
       idle.splice(0).forEach(close);
       await until(() => !(listener as TlsListener).isRelayed);
-      const last = await tlsTransport.dial(address, { ...ours, timeoutMs });
-      for (const connection of [early, late, last]) {
-        await talk(connection);
-        connection.close();
-      }
+      const last = await dial(address);
+      for (const connection of [early, late, last]) await talk(connection);
     };
     await listening(serve, (address, listener) =>
       use(address, listener).finally(() => {
         idle.forEach(close);
         waiting.forEach(close);
+        dialled.forEach(close);
       }));
   },
 );
