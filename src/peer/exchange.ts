@@ -28,7 +28,7 @@ import { forEachInGate, Gate } from "./gate.ts";
 import { type Incoming, wireKind } from "./incoming.ts";
 import type { LogSync } from "./log_sync.ts";
 import type { Mesh } from "./mesh.ts";
-import type { Pins } from "./pins.ts";
+import type { PinSets } from "./pins.ts";
 import type { Placement } from "./placement.ts";
 import type { Ledger, ObjectStore } from "./ports.ts";
 import { isClosed, memberOf } from "./segment_check.ts";
@@ -42,7 +42,7 @@ export interface ExchangeOptions {
   incoming: Incoming;
   fetcher: Fetcher;
   logs: Pick<LogSync, "waitFor">;
-  pins: Pins;
+  pins: PinSets;
   onLiar: (node: NodeId, address: Address) => void;
 }
 
@@ -72,7 +72,7 @@ export class Exchange {
     if (addresses.length > HAVE_ADDRESSES_MAX) throw tooMany("have", addresses.length);
     const held = addresses.map((address) => store.isDurable(address));
     // An asker that names no heads wants to send, not to drop.
-    if (heads.length > 0) addresses.forEach((address, i) => held[i] && pins.add(address));
+    if (heads.length > 0) addresses.forEach((address, i) => held[i] && pins.promised.add(address));
     const { members } = this.#options.mesh.view();
     const isBehindOf = (head: LogHead) => {
       const member = memberOf(members, head.node);
@@ -96,11 +96,12 @@ export class Exchange {
         `Cannot take object ${shortHex(address)}: its bytes do not match its address`,
       );
     }
+    pins.coming.add(address); // before it is put: what is there may be about to be collected
     const isTaken = await asRefusal(
       "take an object",
       () => incoming.receive(address, () => Promise.resolve({ kind, bytes })),
     );
-    if (isTaken) pins.add(address);
+    if (!isTaken) pins.coming.delete(address);
     return { isTaken };
   }
 
@@ -113,6 +114,7 @@ export class Exchange {
     if (needs.length > KEEP_NEEDS_MAX) throw tooMany("keep", needs.length);
     const { store, logs, pins } = this.#options;
     return await this.#countKeep(from, async () => {
+      for (const { address } of needs) pins.coming.add(address);
       // The objects come while the log does: their addresses say what they are without it.
       const [isKnown] = await Promise.all([
         log === null || logs.waitFor(from, log, { timeoutMs: KEEP_LOG_WAIT_MS, signal }),
@@ -127,7 +129,11 @@ export class Exchange {
         );
       }
       const held = needs.map(({ address }) => store.isDurable(address));
-      needs.forEach(({ address }, i) => held[i] && pins.add(address));
+      needs.forEach(({ address }, i) => {
+        if (held[i]) pins.promised.add(address);
+        // The records are entered: what they need is live, and what they don't is nobody's.
+        if (log !== null) pins.coming.delete(address);
+      });
       return { held };
     });
   }

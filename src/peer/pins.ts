@@ -1,12 +1,19 @@
 /**
- * Objects that must not go yet, though no record may name them or others hold them: what was just kept or pushed, and
- * what was said to be held to someone who may rely on it.
+ * Objects that must not go yet, though all there is to know says that they may.
  *
  * @module
  */
 
 import { type Address, type Clock, PIN_MS, PINS_MAX } from "../base/mod.ts";
 import { keyOf } from "./address_map.ts";
+
+/** Why an object is pinned. */
+export interface PinSets {
+  /** What came, or is coming, ahead of the record that names it: not to be collected before that is known. */
+  readonly coming: Pins;
+  /** What somebody was told is held here, and may rely on: not to be dropped as surplus. */
+  readonly promised: Pins;
+}
 
 /** A bounded set of addresses, each for {@link PIN_MS}. The oldest go first when there are too many. */
 export class Pins {
@@ -31,6 +38,10 @@ export class Pins {
       if (until > now && this.#until.size <= PINS_MAX) break;
       this.#until.delete(oldest);
     }
+  }
+
+  delete(address: Address): void {
+    this.#until.delete(keyOf(address));
   }
 
   has(address: Address): boolean {

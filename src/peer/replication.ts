@@ -123,7 +123,7 @@ export class Replication {
     const onLiar = (node: NodeId, address: Uint8Array) =>
       onEvent({ kind: "refused", node, reason: `wrong bytes for object ${shortHex(address)}` });
     const incoming = this.#incoming = new Incoming(store);
-    const pins = new Pins(clock);
+    const pins = { coming: new Pins(clock), promised: new Pins(clock) };
     const fetcher = this.#fetcher = new Fetcher({ mesh, placement, clock, timers, onLiar });
     const bounds = { countMax: KEEP_OBJECTS_IN_FLIGHT, bytesMax: KEEP_BYTES_IN_FLIGHT };
     const entry = new SegmentEntry({
@@ -146,11 +146,13 @@ export class Replication {
       onHealed: (address) => notice(`object ${shortHex(address)} was damaged and is whole again`),
     });
     this.#surplus = new Surplus({
-      ...{ mesh, ledger, store, upkeep, placement, pins, clock, tasks },
+      ...{ mesh, ledger, store, upkeep, placement, clock, tasks },
+      pins: pins.promised,
       onDropped: (objects) => notice(`${objects} objects that others hold were dropped`),
     });
     this.#caretaker = new Caretaker({
-      ...{ mesh, ledger, upkeep, pins, clock, tasks },
+      ...{ mesh, ledger, upkeep, clock, tasks },
+      pins: pins.coming,
       ...(options.scrubRate === undefined ? {} : { scrubRate: options.scrubRate }),
       isEqual: (peer) => logs.isEqual(peer),
       onDamaged: (addresses) => repair.addDamaged(addresses),
