@@ -182,13 +182,26 @@ export class ClusterNode {
   }
 
   /** Runs a command on this node's home. */
-  async run(...words: string[]): Promise<Outcome> {
+  run(...words: string[]): Promise<Outcome> {
+    return this.runWith({}, ...words);
+  }
+
+  /** The same with something on standard input. */
+  async runWith({ stdin }: { stdin?: string }, ...words: string[]): Promise<Outcome> {
     const { file, args } = program();
-    const { code, stdout, stderr } = await new Deno.Command(file, {
+    const child = new Deno.Command(file, {
       args: [...args, ...words],
       env: { GOVAULT_HOME: this.home, NO_COLOR: "1" },
-      stdin: "null",
-    }).output();
+      stdin: stdin === undefined ? "null" : "piped",
+      stdout: "piped",
+      stderr: "piped",
+    }).spawn();
+    if (stdin !== undefined) {
+      const writer = child.stdin.getWriter();
+      await writer.write(new TextEncoder().encode(stdin));
+      await writer.close();
+    }
+    const { code, stdout, stderr } = await child.output();
     const decoder = new TextDecoder();
     return { code, out: decoder.decode(stdout), err: decoder.decode(stderr) };
   }
