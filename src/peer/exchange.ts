@@ -115,11 +115,16 @@ export class Exchange {
     const { store, logs, pins } = this.#options;
     return await this.#countKeep(from, async () => {
       for (const { address } of needs) pins.coming.add(address);
+      // When one of the two fails, nobody waits for the other.
+      const failed = new AbortController();
+      const either = AbortSignal.any([signal, failed.signal]);
+      const logIsKnown = log === null ||
+        logs.waitFor(from, log, { timeoutMs: KEEP_LOG_WAIT_MS, signal: either });
       // The objects come while the log does: their addresses say what they are without it.
       const [isKnown] = await Promise.all([
-        log === null || logs.waitFor(from, log, { timeoutMs: KEEP_LOG_WAIT_MS, signal }),
-        asRefusal("keep objects", () => this.#receiveAll(from, needs, signal)),
-      ]);
+        logIsKnown,
+        asRefusal("keep objects", () => this.#receiveAll(from, needs, either)),
+      ]).finally(() => failed.abort());
       if (log !== null && !isKnown) {
         throw new VaultError(
           "failed",

@@ -3,7 +3,8 @@ import { HAVE_ADDRESSES_MAX, KEEPS_PER_PEER_MAX, sha256, VaultError } from "../.
 import type { Requests } from "../../src/net/mod.ts";
 import type { ReplicationRequest } from "../../src/peer/mod.ts";
 import { noSpaceError } from "../helpers/faulty_disk.ts";
-import { someBytes, until } from "./doubles.ts";
+import { someBytes } from "./doubles.ts";
+import { until } from "./test_time.ts";
 import { type TestNode, withNet } from "./helpers.ts";
 
 /** Asks over the session between two nodes. */

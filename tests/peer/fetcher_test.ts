@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { FETCH_MS_MAX, FETCH_UP_WAIT_MS, sha256 } from "../../src/base/mod.ts";
-import { someBytes, TestTime, until } from "./doubles.ts";
+import { someBytes } from "./doubles.ts";
+import { TestTime, until } from "./test_time.ts";
 import { TestNet, type TestNode, withNet } from "./helpers.ts";
 
 const never = () => new Promise<never>(() => {});

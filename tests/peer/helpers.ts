@@ -28,7 +28,8 @@ import {
   type ReplicationRequest,
 } from "../../src/peer/mod.ts";
 import type { ObjectKind } from "../../src/store/mod.ts";
-import { LogWriter, realTimers, TestLedger, TestStore, TestUpkeep } from "./doubles.ts";
+import { LogWriter, TestLedger, TestStore, TestUpkeep } from "./doubles.ts";
+import { realTimers } from "./test_time.ts";
 
 /** A way to stand in for what a node answers. `undefined` leaves it to the node. */
 export type Tamper = (

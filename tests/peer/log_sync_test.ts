@@ -1,7 +1,8 @@
 import { assert, assertEquals } from "@std/assert";
 import { type Bytes, sha256, toHex } from "../../src/base/mod.ts";
 import { Dice } from "../log/helpers.ts";
-import { LogWriter, someBytes, TestTime, until } from "./doubles.ts";
+import { LogWriter, someBytes } from "./doubles.ts";
+import { TestTime, until } from "./test_time.ts";
 import { areEqual, TestNet, type TestNode, withNet } from "./helpers.ts";
 
 /** Enters a writer's segment at a node, as if it had come there some other way. */

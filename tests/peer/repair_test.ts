@@ -9,7 +9,8 @@ import {
   SURPLUS_DELAY_MS,
   toHex,
 } from "../../src/base/mod.ts";
-import { someBytes, TestTime } from "./doubles.ts";
+import { someBytes } from "./doubles.ts";
+import { TestTime } from "./test_time.ts";
 import { TestNet, type TestNode } from "./helpers.ts";
 
 const objects = (count: number, length = 500) =>

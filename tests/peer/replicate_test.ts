@@ -2,7 +2,8 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import { type Bytes, toHex } from "../../src/base/mod.ts";
 import type { InventoryEntry } from "../../src/log/mod.ts";
 import { noSpaceError } from "../helpers/faulty_disk.ts";
-import { someBytes, TestTime, until } from "./doubles.ts";
+import { someBytes } from "./doubles.ts";
+import { TestTime, until } from "./test_time.ts";
 import { TestNet, type TestNode, withNet } from "./helpers.ts";
 
 const objects = (count: number, length = 1000) =>
