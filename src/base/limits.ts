@@ -315,3 +315,8 @@ export const SCRUB_STEP_BYTES = 4 * 1024 * 1024;
 export const LAN_ASK_MS = 60_000;
 /** Services of the local network that are remembered before all are forgotten. */
 export const LAN_SERVICES_MAX = 1024;
+
+/** Objects that are fetched at once when a whole vault is brought here. */
+export const FETCH_ALL_IN_FLIGHT = 16;
+/** So many fetched bytes are made durable at a time. */
+export const FETCH_ALL_FLUSH_BYTES = 64 * 1024 * 1024;

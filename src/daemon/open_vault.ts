@@ -7,7 +7,15 @@
 import { type Bytes, equalBytes, VaultError } from "../base/mod.ts";
 import { decodeToken } from "../peer/mod.ts";
 import { phraseOfKey } from "../seal/mod.ts";
-import { hasVault, type OpenOptions, openVault, recoverVault, type Vault } from "../vault/mod.ts";
+import {
+  type FetchAllResult,
+  hasVault,
+  type OpenOptions,
+  openVault,
+  recoverVault,
+  type Vault,
+  type WorkOptions,
+} from "../vault/mod.ts";
 import { openPeers } from "./peers.ts";
 import type { ResidentNode } from "./types.ts";
 
@@ -57,11 +65,19 @@ export async function joinRunning(node: ResidentNode, token: string): Promise<By
 /** How long a home that joins once may take to fetch the history. */
 const SYNC_MS_MAX = 60_000;
 
-/** Joins while no node runs, and fetches the records of the vault, though not yet what they speak of. */
-export async function syncOnce(
+/** What {@link fetchOnce} brought. */
+export interface Fetched extends FetchAllResult {
+  /** Whether all records came that the peers in reach have. */
+  readonly synced: boolean;
+  readonly keys: number;
+  readonly versions: number;
+}
+
+/** Joins while no node runs, and fetches the whole vault: its records, and all that they speak of. */
+export async function fetchOnce(
   token: string,
-  options: OpenOptions & { home: string; signal: AbortSignal },
-): Promise<{ synced: boolean; keys: number; versions: number }> {
+  options: OpenOptions & { home: string; signal: AbortSignal } & Pick<WorkOptions, "onProgress">,
+): Promise<Fetched> {
   await using vault = await openForNetwork(options, token);
   const peers = await openPeers(vault, {});
   try {
@@ -69,7 +85,9 @@ export async function syncOnce(
     await peers.start({ host: LOOPBACK, port: 0, peers: [], lan: false });
     const synced = await peers.synced({ timeoutMs: SYNC_MS_MAX, signal: options.signal });
     const { keys, versions } = await vault.status();
-    return { synced, keys, versions };
+    const { signal, onProgress } = options;
+    const fetched = await vault.fetchAll({ signal, ...(onProgress ? { onProgress } : {}) });
+    return { synced, keys, versions, ...fetched };
   } finally {
     await peers.stop();
   }

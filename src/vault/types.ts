@@ -279,3 +279,13 @@ export interface DoctorFinding {
   /** What to do about it. */
   hint?: string;
 }
+
+/** What bringing a whole vault here did. */
+export interface FetchAllResult {
+  /** Objects that came. */
+  objects: number;
+  /** Their bytes. */
+  bytes: number;
+  /** Objects that nobody in reach has. */
+  missing: number;
+}

@@ -18,6 +18,7 @@ import { type PutSource, sourceOf } from "./byte_source.ts";
 import type { VaultContext } from "./context.ts";
 import { BackgroundCopies, type CopyOf, waitForCopies } from "./copies.ts";
 import { diffVersions } from "./diff.ts";
+import { fetchAll } from "./fetch_all.ts";
 import { getToFile, openVersion, streamVersion } from "./get.ts";
 import { type GetOutcome, getTree, type GetTreeOptions } from "./get_tree.ts";
 import { type HomeSecrets, isHomeProtected, readMasterKey, writeKey } from "./home.ts";
@@ -31,6 +32,7 @@ import { addTag, listTags, removeTag } from "./tags.ts";
 import type {
   CopyOptions,
   DiffResult,
+  FetchAllResult,
   KeyInfo,
   PruneResult,
   PutOptions,
@@ -224,6 +226,11 @@ export class Vault implements AsyncDisposable {
       if (!result.dryRun) await this.#waitForCopies("records", "the prune", options);
       return result;
     });
+  }
+
+  /** Fetches all that the vault's versions need and that is not here from other nodes. */
+  fetchAll(options: WorkOptions = {}): Promise<FetchAllResult> {
+    return named("Cannot fetch everything", () => fetchAll(this.#context, options));
   }
 
   /** Reads what is stored and checks it. */

@@ -5,11 +5,13 @@
  */
 
 import { toHex, VaultError } from "../../base/mod.ts";
+import type { Fetched } from "../../daemon/mod.ts";
 import { type Context, defineCommand } from "../command.ts";
 import { fetchTree } from "../fetching.ts";
-import { formatKey, plural } from "../format.ts";
+import { formatBytes, formatKey, plural } from "../format.ts";
 import { show } from "../output.ts";
 import { answerPassphrase, choosePassphrase, readRecoveryPhrase } from "../passphrase.ts";
+import { withMeter } from "../progress.ts";
 import { chosenHome } from "../session.ts";
 import { readIdPrefix, readText } from "../values.ts";
 
@@ -21,8 +23,9 @@ export const recover = defineCommand({
     "Makes the vault's key again from the 24 words. They are read from the terminal without " +
     "echo, or from standard input when it is piped. If the home still holds the vault's packs, " +
     "everything in them can be read again.",
-    "--join takes a token of any node of the network, one that only stores included: the vault's " +
-    "history comes from there, and its files with `get`, or all at once while `serve` runs.",
+    "--join takes a token of any node of the network, one that only stores included: the whole " +
+    "vault comes from there, its history and all its versions. What no node in reach has is " +
+    "counted, and can be fetched later while `serve` runs; the exit code is then 5.",
     "With --passphrase the new key file is sealed, as with `init`.",
     "--node fetches all files whose latest version that node made, by the first digits of its " +
     "id, into DIR, or a folder named like the id: what a lost machine had stored.",
@@ -60,12 +63,12 @@ export const recover = defineCommand({
       const folder = flags.output ?? flags.node;
       return await fetchTree(context, { prefix: "", folder, node: flags.node, force: flags.force });
     }
-    await recoverByPhrase(context, { join: flags.join, sealed: flags.passphrase });
+    return await recoverByPhrase(context, { join: flags.join, sealed: flags.passphrase });
   },
 });
 
-/** Makes the key again, and brings the history from the network if a token is given. */
-async function recoverByPhrase(context: Context, { join, sealed }: PhraseFlags): Promise<void> {
+/** Makes the key again, and brings the vault from the network if a token is given. */
+async function recoverByPhrase(context: Context, { join, sealed }: PhraseFlags): Promise<number> {
   const phrase = await readRecoveryPhrase(context);
   const { recoverVault } = await import("../../vault/mod.ts");
   const chosen = chosenHome(context);
@@ -75,14 +78,30 @@ async function recoverByPhrase(context: Context, { join, sealed }: PhraseFlags):
     ...(sealed ? { passphrase: await choosePassphrase(context) } : {}),
   });
   const { home } = recovered;
-  const { keys, versions } = join === undefined
-    ? recovered
-    : await fetchHistory(context, { join, home });
+  const fetched = join === undefined ? null : await fetchVault(context, { join, home });
+  const { keys, versions } = fetched ?? recovered;
   const vault = toHex(recovered.vault);
   const found = `${plural(keys, "key")}, ${plural(versions, "version")}`;
+  const came = fetched === null
+    ? ""
+    : `fetched ${plural(fetched.objects, "object")}, ${formatBytes(fetched.bytes)}\n`;
   await show(context, {
-    json: { vault, node: toHex(recovered.node), home, keys, versions },
-    text: `recovered vault ${vault}  ${found}\nhome ${formatKey(home)}\n`,
+    json: {
+      ...{ vault, node: toHex(recovered.node), home, keys, versions },
+      ...(fetched === null ? {} : {
+        fetchedObjects: fetched.objects,
+        fetchedBytes: fetched.bytes,
+        missingObjects: fetched.missing,
+      }),
+    },
+    text: `recovered vault ${vault}  ${found}\n${came}home ${formatKey(home)}\n`,
+  });
+  if (fetched === null || (fetched.synced && fetched.missing === 0)) return 0;
+  const lacking = fetched.synced
+    ? `${plural(fetched.missing, "object")} could not be fetched: no node in reach has them`
+    : "not all of the history is here yet: no node answered in time";
+  throw new VaultError("too_few_peers", `Cannot bring back the whole vault: ${lacking}`, {
+    hint: "`govault serve` from this home goes on fetching while nodes come into reach",
   });
 }
 
@@ -91,18 +110,16 @@ interface PhraseFlags {
   sealed: boolean;
 }
 
-async function fetchHistory(
+async function fetchVault(
   context: Context,
   { join, home }: { join: string; home: string },
-): Promise<{ keys: number; versions: number }> {
-  const { syncOnce } = await import("../../daemon/mod.ts");
-  const status = await syncOnce(join, {
-    home,
-    passphrase: (ask) => answerPassphrase(context, ask),
-    signal: context.signal,
-  });
-  if (!status.synced) {
-    context.io.err("Not all of the history is here yet; `govault serve` fetches the rest.\n");
-  }
-  return status;
+): Promise<Fetched> {
+  const { fetchOnce } = await import("../../daemon/mod.ts");
+  return await withMeter(context.io, context.flags, ({ onProgress }) =>
+    fetchOnce(join, {
+      home,
+      passphrase: (ask) => answerPassphrase(context, ask),
+      signal: context.signal,
+      onProgress,
+    }));
 }

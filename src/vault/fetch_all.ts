@@ -1,0 +1,85 @@
+/**
+ * Bringing a whole vault to this node: for an owner whose machines are gone, and for whoever wants everything at hand.
+ *
+ * @module
+ */
+
+import { type Address, FETCH_ALL_FLUSH_BYTES, FETCH_ALL_IN_FLIGHT, toHex } from "../base/mod.ts";
+import { foldHistory } from "../log/mod.ts";
+import type { VaultContext } from "./context.ts";
+import { loadManifest, needsOf } from "./manifests.ts";
+import type { IndexedVersion } from "./record_index.ts";
+import type { FetchAllResult, WorkOptions } from "./types.ts";
+
+/**
+ * Fetches every object that some version of the vault needs and that is not here, from whoever has it. Durable when it
+ * returns. What nobody in reach has is counted, and is no error: the rest is worth having.
+ *
+ * @throws the signal's reason; VaultError `no_space`
+ */
+export async function fetchAll(
+  context: VaultContext,
+  { signal, onProgress }: WorkOptions,
+): Promise<FetchAllResult> {
+  const { store, attachment: { remote } } = context;
+  const result = { objects: 0, bytes: 0, missing: 0 };
+  let unflushed = 0;
+  let totalBytes = 0;
+  const asked = new Set<string>();
+  const fetchOne = async ({ address, length }: { address: Address; length: number }) => {
+    const bytes = await remote?.fetch(address, signal ? { signal } : {}) ?? null;
+    if (bytes === null) {
+      result.missing++;
+      return;
+    }
+    // Placement may have had it stored already.
+    await store.put({ kind: "held", address, pieces: [bytes] });
+    result.objects++;
+    result.bytes += length;
+    unflushed += length;
+    onProgress?.({ doneBytes: result.bytes, totalBytes, item: "objects" });
+    if (unflushed >= FETCH_ALL_FLUSH_BYTES) {
+      unflushed = 0;
+      await store.flush();
+    }
+  };
+
+  for (const version of keptVersions(context)) {
+    signal?.throwIfAborted();
+    const body = context.database.guard(() => context.segments.versionBody(version));
+    if (body.kind === "delete") continue;
+    const lacking = [];
+    for (const need of needsOf(await loadManifest(context, body.manifest))) {
+      const name = toHex(need.address);
+      if (asked.has(name) || await store.has(need.address)) continue;
+      asked.add(name);
+      totalBytes += need.length;
+      lacking.push({ address: need.address.slice(), length: need.length });
+    }
+    await inParallel(lacking, FETCH_ALL_IN_FLIGHT, fetchOne);
+  }
+  await store.flush();
+  return result;
+}
+
+/** Versions that are not dropped, key by key, the latest of each key first. */
+function keptVersions(context: VaultContext): IndexedVersion[] {
+  return context.database.guard(() =>
+    [...Map.groupBy(context.index.allVersions(), ({ keyTag }) => toHex(keyTag)).values()]
+      .flatMap((ofKey) => foldHistory(ofKey).ordered.toReversed())
+  );
+}
+
+/** @throws what the first failing one throws; the others have ended then */
+async function inParallel<T>(
+  items: readonly T[],
+  width: number,
+  work: (item: T) => Promise<void>,
+): Promise<void> {
+  const left = items.values();
+  const lanes = Array.from({ length: Math.min(width, items.length) }, async () => {
+    for (const item of left) await work(item);
+  });
+  const failed = (await Promise.allSettled(lanes)).find(({ status }) => status === "rejected");
+  if (failed?.status === "rejected") throw failed.reason;
+}
