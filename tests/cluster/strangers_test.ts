@@ -24,7 +24,8 @@ function residentBytes(pid: number): number | null {
 
 /** Says something and reads until the node ends the connection; what it said. */
 async function provoke(node: ClusterNode, bytes: Uint8Array): Promise<Uint8Array> {
-  using connection = await connect(node);
+  // A node that sees too many strangers changes how it listens, and is nobody's for a moment.
+  using connection = await until("it accepts", () => connect(node), () => true);
   const said: number[] = [];
   try {
     await connection.write(bytes);
