@@ -29,6 +29,14 @@ function program(): { file: string; args: string[] } {
   };
 }
 
+function end(child: Deno.ChildProcess): void {
+  try {
+    child.kill("SIGKILL");
+  } catch {
+    // it is gone already
+  }
+}
+
 /** Some nodes that end with the test. */
 export class Cluster implements AsyncDisposable {
   readonly root: string;
@@ -129,7 +137,7 @@ export class ClusterNode {
       this.port = await listening.promise;
       this.#child = child;
     } catch (error) {
-      child.kill("SIGKILL");
+      end(child);
       await child.status;
       throw error;
     } finally {
@@ -167,11 +175,7 @@ export class ClusterNode {
     const child = this.#child;
     if (child === null) return;
     this.#child = null;
-    try {
-      child.kill("SIGKILL");
-    } catch {
-      // it is gone already
-    }
+    end(child);
     await child.status;
     await this.#reading.catch(() => {});
   }
