@@ -17,6 +17,8 @@ export const CHUNK_BYTES_MAX = 2 * 1024 * 1024;
 
 /** Most plaintext bytes that one sealed object holds: a chunk, a manifest piece, the bodies of a segment. */
 export const PLAIN_BYTES_MAX = 2 * 1024 * 1024;
+/** Shortest sealed object of a vault that pads. */
+export const PADDED_BYTES_MIN = 1024;
 /** Most bytes a frame of a pack carries; anything larger is refused before it is read. */
 export const FRAME_BYTES_MAX = 4 * 1024 * 1024;
 /** A pack that reaches this size is closed and the next one begun. */

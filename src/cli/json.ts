@@ -130,6 +130,7 @@ export function statusDocument(
     dedupRatio: dedupRatio(status),
     home: status.home,
     protected: status.protected,
+    padding: status.padding,
   };
 }
 

@@ -42,8 +42,8 @@ const SIGNATURES_BYTES = 2 * ED25519_SIGNATURE_BYTES;
 /** Sequence numbers fit a signed integer too, as databases have them. */
 const SEQUENCE_MAX = 2n ** 63n - 1n;
 
-/** Most bytes of a segment's sealed bodies: what sealing adds at most comes on top of the plaintext's limit. */
-const SEALED_BODIES_BYTES_MAX = SEGMENT_BODY_BYTES_MAX + 128;
+/** Most bytes of a segment's sealed bodies: sealing and padding add less than 1/16 to the plaintext's limit. */
+const SEALED_BODIES_BYTES_MAX = SEGMENT_BODY_BYTES_MAX + SEGMENT_BODY_BYTES_MAX / 16;
 
 /** Bytes of a segment beside its sealed bodies and its records, each of which stands behind 4 bytes of length. */
 export const SEGMENT_FIXED_BYTES = MAGIC.length + 2 * KEY_BYTES + 8 + HASH_BYTES + 4 + 2 +

@@ -46,6 +46,8 @@ export interface VaultKeys {
   keyTag(name: string): Bytes;
   /** 16 bytes that stand for a tag's name; never those of a key. */
   tagNameTag(name: string): Bytes;
+  /** Whether the three sealers pad from here on; not to begin with. */
+  setPadding(on: boolean): void;
 }
 
 /**
@@ -85,14 +87,20 @@ export function deriveVaultKeys(masterKey: Bytes): VaultKeys {
   const signer = new Ed25519Signer(secrets.sign);
   const nameHmac = new Hmac("sha256", secrets.keyTag);
   const tag = (...pieces: Bytes[]) => nameHmac.digest(...pieces).slice(0, NAME_TAG_BYTES);
-  return {
+  const sealers = {
     chunk: new Sealer("chunk", { idKey: secrets.chunkId, sealKey: secrets.chunkSeal }),
     manifest: new Sealer("manifest", { idKey: secrets.manifestId, sealKey: secrets.manifestSeal }),
     body: new Sealer("body", { idKey: secrets.bodyId, sealKey: secrets.bodySeal }),
+  };
+  return {
+    ...sealers,
     gearSeed: secrets.gear,
     signer,
     vaultId: sha256(signer.publicKey),
     keyTag: (name) => tag(encodeUtf8(name.normalize("NFC"))),
     tagNameTag: (name) => tag(Uint8Array.of(0), encodeUtf8(name)),
+    setPadding: (on) => {
+      for (const sealer of Object.values(sealers)) sealer.isPadding = on;
+    },
   };
 }

@@ -7,6 +7,7 @@
 export { deriveVaultKeys, NAME_TAG_BYTES, SECRET_BYTES, type VaultKeys } from "./derive.ts";
 export {
   type Codec,
+  CODEC_PADDED,
   CODEC_RAW,
   CODEC_ZSTD,
   LABEL_BYTES,
@@ -22,6 +23,7 @@ export {
   type KeyFileUse,
   type KeyKind,
 } from "./key_file.ts";
+export { paddedLength } from "./padding.ts";
 export { keyOfPhrase, PHRASE_WORDS, phraseOfKey } from "./phrase.ts";
 export {
   type Decompress,

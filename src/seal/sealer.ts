@@ -31,12 +31,14 @@ import {
 } from "./aes_gcm.ts";
 import {
   type Codec,
+  CODEC_PADDED,
   CODEC_RAW,
   CODEC_ZSTD,
   encodeSealedHeader,
   parseSealedHeader,
   type SealedHeader,
 } from "./header.ts";
+import { pad, type Padded, unpad } from "./padding.ts";
 
 /** What is sealed. */
 export type Domain = "chunk" | "manifest" | "body";
@@ -91,6 +93,8 @@ export class Sealer {
   readonly #domain: Domain;
   readonly #idHmac: Hmac;
   readonly #sealHmac: Hmac;
+  /** Whether what is sealed is padded, so that its length tells little. What is opened may be so or not. */
+  isPadding = false;
 
   /** @param keys the domain's two secrets, 32 bytes each */
   constructor(domain: Domain, keys: { idKey: Bytes; sealKey: Bytes }) {
@@ -115,21 +119,20 @@ export class Sealer {
    * @throws VaultError `failed` if the lengths break the format's rules
    */
   async seal(input: SealInput): Promise<Sealed> {
-    const header = this.#headerOf(input);
-    const context = this.#contextOf(header);
-    const body = await encryptGcm(context, input.payload);
+    const { header, payload } = this.#prepare(input);
+    const body = await encryptGcm(this.#contextOf(header), payload);
     return sealedOf(header, body, await sha256Beside(header, body));
   }
 
   /** As {@link Sealer.seal}, uncompressed, at once and on this thread: for small objects. */
   sealSync(plaintext: Bytes): Sealed {
-    const header = this.#headerOf({
+    const { header, payload } = this.#prepare({
       id: this.id(plaintext),
       length: plaintext.length,
       payload: plaintext,
       codec: CODEC_RAW,
     });
-    const body = encryptGcmSync(this.#contextOf(header), plaintext);
+    const body = encryptGcmSync(this.#contextOf(header), payload);
     return sealedOf(header, body, sha256(header, body));
   }
 
@@ -148,7 +151,8 @@ export class Sealer {
     const { header, context, body } = this.#takeApart(sealed);
     const payload = await decryptGcm(context, body);
     const plaintext = this.#plaintextOf(sealed, { header, payload, decompress });
-    this.#checkId(sealed, { header, id: await this.idBeside(plaintext), expected });
+    const id = await this.idBeside(plaintext);
+    this.#checkId(sealed, { header, id, length: plaintext.length, expected });
     return plaintext;
   }
 
@@ -157,12 +161,12 @@ export class Sealer {
     const { header, context, body } = this.#takeApart(sealed);
     const payload = decryptGcmSync(context, body);
     const plaintext = this.#plaintextOf(sealed, { header, payload, decompress });
-    this.#checkId(sealed, { header, id: this.id(plaintext), expected });
+    this.#checkId(sealed, { header, id: this.id(plaintext), length: plaintext.length, expected });
     return plaintext;
   }
 
-  /** The header of what is to be sealed, its lengths checked. */
-  #headerOf({ id, length, payload, codec }: SealInput): Bytes {
+  /** The header of what is to be sealed, its lengths checked, and what goes into the cipher. */
+  #prepare({ id, length, payload, codec }: SealInput): { header: Bytes; payload: Bytes } {
     const refuse = (state: string) =>
       new VaultError(
         "failed",
@@ -175,13 +179,21 @@ export class Sealer {
     if (!fits(codec, { payload: payload.length, plain: length })) {
       throw refuse(`a payload of ${payload.length} bytes does not go with ${length} bytes`);
     }
-    const check = codec === CODEC_ZSTD ? this.#checkOf(payload) : undefined;
-    return encodeSealedHeader({ codec, plainLength: length, id, check });
+    if (this.isPadding) {
+      const padded = pad({ codec, length, payload });
+      const check = this.#checkOf(CODEC_PADDED, padded);
+      const header = { codec: CODEC_PADDED, length: padded.length, id, check } as const;
+      return { header: encodeSealedHeader(header), payload: padded };
+    }
+    const check = codec === CODEC_ZSTD ? this.#checkOf(codec, payload) : undefined;
+    return { header: encodeSealedHeader({ codec, length, id, check }), payload };
   }
 
-  /** Keyed hash of a compressed payload. The byte in front keeps it apart from the ids. */
-  #checkOf(payload: Bytes): Bytes {
-    return this.#idHmac.digest(Uint8Array.of(0x01), payload);
+  /** Keyed hash of a payload. The byte in front keeps it apart from the ids; a padded one has it already. */
+  #checkOf(codec: typeof CODEC_ZSTD | typeof CODEC_PADDED, payload: Bytes): Bytes {
+    return codec === CODEC_ZSTD
+      ? this.#idHmac.digest(Uint8Array.of(0x01), payload)
+      : this.#idHmac.digest(payload);
   }
 
   #contextOf(header: Bytes): GcmContext {
@@ -198,8 +210,12 @@ export class Sealer {
       throw this.#damaged(sealed, "its header is not right", error);
     }
     const body = sealed.subarray(header.headerLength);
-    const lengths = { payload: body.length - TAG_BYTES, plain: header.plainLength };
-    if (!fits(header.codec, lengths)) throw this.#damaged(sealed, "its length is not right");
+    const { codec, length } = header;
+    const payload = body.length - TAG_BYTES;
+    const isRight = codec === CODEC_PADDED
+      ? payload === length
+      : fits(codec, { payload, plain: length });
+    if (!isRight) throw this.#damaged(sealed, "its length is not right");
     return { header, context: this.#contextOf(sealed.subarray(0, header.headerLength)), body };
   }
 
@@ -213,17 +229,45 @@ export class Sealer {
     },
   ): Bytes {
     if (payload === null) throw this.#damaged(sealed, "tag mismatch");
-    if (header.check === undefined) return payload;
-    if (!equalCodes(this.#checkOf(payload), header.check)) {
+    const { codec, length, check } = header;
+    if (codec === CODEC_RAW) return payload;
+    if (check === undefined || !equalCodes(this.#checkOf(codec, payload), check)) {
       throw this.#damaged(sealed, "the check is not that of its payload");
     }
+    if (codec === CODEC_ZSTD) return this.#decompressed(sealed, { length, payload, decompress });
+    const inside = this.#unpadded(sealed, payload);
+    return inside.codec === CODEC_RAW
+      ? inside.payload
+      : this.#decompressed(sealed, { ...inside, decompress });
+  }
+
+  /** What a padded payload holds, its lengths checked. */
+  #unpadded(sealed: Bytes, payload: Bytes): Padded {
+    let inside;
+    try {
+      inside = unpad(payload);
+    } catch (error) {
+      throw this.#damaged(sealed, "its padding is not right", error);
+    }
+    const { codec, length: plain } = inside;
+    if (plain > PLAIN_BYTES_MAX || !fits(codec, { payload: inside.payload.length, plain })) {
+      throw this.#damaged(sealed, "its padding is not right");
+    }
+    return inside;
+  }
+
+  /** The plaintext of a zstd frame, its length checked. */
+  #decompressed(
+    sealed: Bytes,
+    { length, payload, decompress }: { length: number; payload: Bytes; decompress: Decompress },
+  ): Bytes {
     let plaintext;
     try {
-      plaintext = decompress(payload, header.plainLength);
+      plaintext = decompress(payload, length);
     } catch (error) {
       throw this.#damaged(sealed, "it does not decompress", error);
     }
-    if (plaintext.length !== header.plainLength) {
+    if (plaintext.length !== length) {
       throw this.#damaged(sealed, `it decompresses to ${plaintext.length} bytes`);
     }
     return plaintext;
@@ -231,11 +275,16 @@ export class Sealer {
 
   #checkId(
     sealed: Bytes,
-    { header, id, expected }: { header: SealedHeader; id: Bytes; expected: Expected | null },
+    { header, id, length, expected }: {
+      header: SealedHeader;
+      id: Bytes;
+      length: number;
+      expected: Expected | null;
+    },
   ): void {
     if (!equalCodes(id, header.id)) throw this.#damaged(sealed, "the id is not that of its bytes");
     if (expected === null) return;
-    if (!equalCodes(id, expected.id) || header.plainLength !== expected.length) {
+    if (!equalCodes(id, expected.id) || length !== expected.length) {
       throw this.#damaged(sealed, "it is not the one its reference names");
     }
   }

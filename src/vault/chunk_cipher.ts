@@ -74,6 +74,11 @@ export class LocalCipher implements ChunkCipher {
     return sealPlain(this.#sealer, plain, id);
   }
 
+  /** Whether what is sealed from here on is padded. */
+  set padding(on: boolean) {
+    this.#sealer.isPadding = on;
+  }
+
   /** Seals a chunk that is not worth compressing. */
   sealRaw(plain: Bytes, id: Bytes): Promise<Sealed> {
     return sealRaw(this.#sealer, plain, id);
@@ -95,8 +100,8 @@ export class LocalCipher implements ChunkCipher {
   }
 }
 
-/** What goes to the worker: first the key, then letters of requests. */
-export type CipherLetter = { masterKey: Bytes } | { requests: CipherRequest[] };
+/** What goes to the worker: first the key, then letters of requests, and whether to pad. */
+export type CipherLetter = { masterKey: Bytes } | { requests: CipherRequest[]; padding: boolean };
 
 /** What the worker is asked for. */
 export type CipherRequest =
@@ -121,17 +126,22 @@ interface Waiting {
 /** Works on a thread of its own. */
 export class WorkerCipher implements ChunkCipher {
   readonly #masterKey: Bytes;
+  readonly #isPadding: () => boolean;
   readonly #waiting = new Map<number, Waiting>();
   readonly #outbox = new Outbox<CipherRequest>((requests, handedOver) => {
-    this.#worker?.postMessage({ requests } satisfies CipherLetter, handedOver);
+    this.#worker?.postMessage(
+      { requests, padding: this.#isPadding() } satisfies CipherLetter,
+      handedOver,
+    );
   });
   #worker: Worker | null = null;
   #task = 0;
   #queuedBytes = 0;
   #ready = false;
 
-  constructor(masterKey: Bytes) {
+  constructor(masterKey: Bytes, isPadding: () => boolean = () => false) {
     this.#masterKey = masterKey;
+    this.#isPadding = isPadding;
   }
 
   async seal(plain: Bytes, id: Bytes): Promise<Sealed> {
@@ -231,7 +241,7 @@ export class ChunkCiphers implements ChunkCipher {
 
   constructor(sealer: Sealer, masterKey: Bytes) {
     this.#local = new LocalCipher(sealer);
-    this.#worker = new WorkerCipher(masterKey);
+    this.#worker = new WorkerCipher(masterKey, () => sealer.isPadding);
   }
 
   /** Says that so many bytes of plaintext are coming. */

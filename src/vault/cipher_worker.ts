@@ -34,14 +34,15 @@ scope.onmessage = ({ data }) => {
       outbox.add({ ready: true }, null);
       return new LocalCipher(deriveVaultKeys(data.masterKey).chunk);
     });
-  } else for (const request of data.requests) void answer(request);
+  } else for (const request of data.requests) void answer(request, data.padding);
 };
 
-async function answer(request: CipherRequest): Promise<void> {
+async function answer(request: CipherRequest, padding: boolean): Promise<void> {
   const { task } = request;
   try {
     const local = await cipher!;
     if ("seal" in request) {
+      local.padding = padding;
       const { body, ...rest } = await local.seal(request.seal, request.id);
       const sealed = { ...rest, body: ownBytes(body) };
       freeBytes(request.seal);

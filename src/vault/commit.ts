@@ -32,7 +32,7 @@ import {
   type RecordPublic,
   SegmentBuilder,
 } from "../log/mod.ts";
-import type { VaultKeys } from "../seal/mod.ts";
+import { paddedLength, type VaultKeys } from "../seal/mod.ts";
 import type { PackStore } from "../store/mod.ts";
 import type { IndexedSegment, SegmentContent } from "./record_index.ts";
 
@@ -182,7 +182,7 @@ function takeBatch(waiting: Waiting[]): Waiting[] {
   let count = 0;
   while (count < waiting.length && count < SEGMENT_RECORDS_MAX) {
     bytes += waiting[count]!.encoded.length;
-    const segmentBytes = bytes + (count + 1) * RECORD_BYTES_MAX;
+    const segmentBytes = paddedLength(bytes) + (count + 1) * RECORD_BYTES_MAX;
     if (count > 0 && (bytes > SEGMENT_BODY_BYTES_MAX || segmentBytes > FRAME_BYTES_MAX)) break;
     count++;
   }

@@ -116,6 +116,8 @@ export async function makeHome(
     disk?: Disk;
     /** The key is that of the packs which are there already. */
     recovered?: boolean;
+    /** Whether what is sealed is padded; as the home says already, or not, if not given. */
+    padding?: boolean;
   },
 ): Promise<void> {
   const disk = options.disk ?? denoDisk;
@@ -123,8 +125,8 @@ export async function makeHome(
   const paths = homePaths(home);
   try {
     for (const folder of [paths.home, paths.keys, paths.packs]) disk.makeFolder(folder);
-    const config = { format: HOME_FORMAT };
-    await writeFileDurably(disk, paths.config, encodeUtf8(JSON.stringify(config) + "\n"));
+    const padding = options.padding ?? readSettings(home, disk).padding;
+    await writeSettings(home, { padding }, disk);
     for (const kind of ["node", "network"] as const) {
       if (disk.stat(keyPath(home, kind)) !== null) continue;
       await writeKey(home, { kind, secret: options.random.bytes(SECRET_BYTES) }, options);
@@ -140,25 +142,33 @@ export async function makeHome(
   }
 }
 
+/** What `config.json` says. */
+export interface HomeSettings {
+  /** Whether what is sealed is padded. */
+  padding: boolean;
+}
+
 /**
- * Refuses a home that a later program has made. One without settings is read as it is.
+ * The settings of a home, after refusing one that a later program has made. One without settings is read as it is.
  *
  * @throws VaultError `failed` for another format, `damaged` for settings that can't be read
  */
-export function checkFormat(home: string, disk: Disk = denoDisk): void {
+export function readSettings(home: string, disk: Disk = denoDisk): HomeSettings {
   const { config } = homePaths(home);
-  if (disk.stat(config) === null) return;
+  if (disk.stat(config) === null) return { padding: false };
   let format: unknown;
+  let padding: unknown;
   try {
     const text = new TextDecoder().decode(readSmallFile(disk, config, CONFIG_BYTES_MAX));
-    format = (JSON.parse(text) as { format?: unknown } | null)?.format;
+    ({ format, padding = false } = JSON.parse(text) as { format?: unknown; padding?: unknown });
+    if (typeof padding !== "boolean") throw new TypeError("padding is not true or false");
   } catch (error) {
     throw new VaultError("damaged", `Cannot open the vault in ${home}: ${config} can't be read`, {
-      hint: "remove that file: nothing in it is needed",
+      hint: "remove that file, then `govault padding on` if what is stored was to be padded",
       cause: error,
     });
   }
-  if (format === HOME_FORMAT) return;
+  if (format === HOME_FORMAT) return { padding: padding as boolean };
   throw new VaultError(
     "failed",
     `Cannot open the vault in ${home}: its format is ${
@@ -166,6 +176,17 @@ export function checkFormat(home: string, disk: Disk = denoDisk): void {
     }, this program knows ${HOME_FORMAT}`,
     { hint: "open it with the govault that made it, or a later one" },
   );
+}
+
+/** Writes the settings of a home in the place of the old ones. */
+export async function writeSettings(
+  home: string,
+  { padding }: HomeSettings,
+  disk: Disk = denoDisk,
+): Promise<void> {
+  const config = { format: HOME_FORMAT, ...(padding ? { padding } : {}) };
+  const text = JSON.stringify(config) + "\n";
+  await writeFileDurably(disk, homePaths(home).config, encodeUtf8(text));
 }
 
 /** Writes one key file in the place of the old one. */

@@ -32,7 +32,6 @@ import { ChunkCiphers } from "./chunk_cipher.ts";
 import { Committer } from "./commit.ts";
 import { Entrance } from "./entrance.ts";
 import {
-  checkFormat,
   defaultHome,
   hasVault,
   homePaths,
@@ -40,6 +39,7 @@ import {
   makeHome,
   networkId,
   readSecrets,
+  readSettings,
   refuseOldVault,
 } from "./home.ts";
 import { type HomeLock, lockHome } from "./lock.ts";
@@ -100,6 +100,8 @@ export async function initVault(
     passphrase?: string | (() => string | Promise<string>);
     /** The 32-byte key of a vault that lives elsewhere too; a new one is made if not given. */
     masterKey?: Bytes;
+    /** Whether what is sealed is padded, so that its length tells less. */
+    padding?: boolean;
   } = {},
 ): Promise<CreatedVault> {
   const home = resolve(options.home ?? defaultHome());
@@ -112,6 +114,7 @@ export async function initVault(
     return await makeVault(home, {
       masterKey,
       ...(passphrase !== undefined ? { passphrase } : {}),
+      ...(options.padding !== undefined ? { padding: options.padding } : {}),
     });
   } finally {
     lock.release();
@@ -129,14 +132,18 @@ function checkedKey(masterKey: Bytes | undefined): Bytes | undefined {
 /** Makes the vault of a master key. The caller has the lock. */
 async function makeVault(
   home: string,
-  { masterKey, passphrase, recovered = false }: {
+  { masterKey, passphrase, recovered = false, padding }: {
     masterKey: Bytes;
     passphrase?: string;
     recovered?: boolean;
+    padding?: boolean;
   },
 ): Promise<CreatedVault> {
-  const protection = passphrase !== undefined ? { passphrase } : {};
-  await makeHome(home, { masterKey, random: systemRandom, recovered, ...protection });
+  const chosen = {
+    ...(passphrase !== undefined ? { passphrase } : {}),
+    ...(padding !== undefined ? { padding } : {}),
+  };
+  await makeHome(home, { masterKey, random: systemRandom, recovered, ...chosen });
   const { node, networkSecret } = await readSecrets(home, () => passphrase ?? "");
   return {
     phrase: phraseOfKey(masterKey),
@@ -230,7 +237,7 @@ export async function openVault(options: OpenOptions = {}): Promise<Vault> {
       const created = await makeVault(home, { masterKey });
       options.onCreated?.(created);
     }
-    checkFormat(home);
+    const { padding } = readSettings(home);
     const secrets = await unlock(home, options);
     if (options.masterKey && !equalBytes(options.masterKey, secrets.masterKey)) {
       throw new VaultError(
@@ -242,7 +249,7 @@ export async function openVault(options: OpenOptions = {}): Promise<Vault> {
       );
     }
     await prepareCompression();
-    return await assemble(home, secrets, lock);
+    return await assemble(home, { secrets, padding, lock });
   } catch (error) {
     lock.release();
     throw asVaultError(error, `Cannot open the vault in ${home}`);
@@ -270,9 +277,13 @@ async function unlock(home: string, { passphrase }: OpenOptions): Promise<HomeSe
 }
 
 /** Puts the parts together. The vault lets go of the lock when it is closed. */
-async function assemble(home: string, secrets: HomeSecrets, lock: HomeLock): Promise<Vault> {
+async function assemble(
+  home: string,
+  { secrets, padding, lock }: { secrets: HomeSecrets; padding: boolean; lock: HomeLock },
+): Promise<Vault> {
   const { masterKey, node, networkSecret } = secrets;
   const keys = deriveVaultKeys(masterKey);
+  keys.setPadding(padding);
   const schema = STORE_SCHEMA + recordSchema(keys.vaultId);
   const database = new IndexDatabase(homePaths(home).index, schema);
   const index = new RecordIndex(database);

@@ -25,8 +25,8 @@ const WAITING_JOBS_MIN = 8;
 /** From this many files on a worker is worth its start, which takes some 100 ms. */
 const WORKER_FILES_MIN = 256;
 
-/** What goes to the worker: first the key, then jobs. */
-export type SmallLetter = { masterKey: Bytes } | { task: number; job: SmallJob };
+/** What goes to the worker: first the key, then jobs, and whether to pad. */
+export type SmallLetter = { masterKey: Bytes } | { task: number; job: SmallJob; padding: boolean };
 
 /** A batch of files to be sealed, or to be written. */
 export type SmallJob = { seal: SealJob } | { write: SmallTarget[] };
@@ -98,7 +98,8 @@ export class SmallFiles {
       const waiting = this.#queue.shift()!;
       const task = ++this.#task;
       this.#sent.set(task, waiting);
-      this.#worker!.postMessage({ task, job: waiting.job } satisfies SmallLetter);
+      const letter = { task, job: waiting.job, padding: this.#sealer.isPadding };
+      this.#worker!.postMessage(letter satisfies SmallLetter);
     }
     const left = this.#state === "ready" ? WAITING_JOBS_MIN : 0;
     if (!this.#isBusy && this.#queue.length > left) void this.#work(this.#queue.shift()!);

@@ -26,7 +26,10 @@ scope.onmessage = ({ data }) => {
   } else void answer(data);
 };
 
-async function answer({ task, job }: Extract<SmallLetter, { task: number }>): Promise<void> {
-  const reply = await doJob(await sealer!, job);
+async function answer(letter: Extract<SmallLetter, { task: number }>): Promise<void> {
+  const { task, job, padding } = letter;
+  const made = await sealer!;
+  made.isPadding = padding;
+  const reply = await doJob(made, job);
   scope.postMessage({ task, reply }, "sealed" in reply ? [reply.sealed.bytes.buffer] : []);
 }

@@ -224,6 +224,8 @@ export interface StatusInfo {
   home: string;
   /** Whether the key file asks for a passphrase. */
   protected: boolean;
+  /** Whether what this home seals is padded. */
+  padding: boolean;
 }
 
 /** A byte range, end excluded. */

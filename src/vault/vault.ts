@@ -21,7 +21,13 @@ import { diffVersions } from "./diff.ts";
 import { fetchAll } from "./fetch_all.ts";
 import { getToFile, openVersion, streamVersion } from "./get.ts";
 import { type GetOutcome, getTree, type GetTreeOptions } from "./get_tree.ts";
-import { type HomeSecrets, isHomeProtected, readMasterKey, writeKey } from "./home.ts";
+import {
+  type HomeSecrets,
+  isHomeProtected,
+  readMasterKey,
+  writeKey,
+  writeSettings,
+} from "./home.ts";
 import { listKeys, type ListOptions, versionsOfNode } from "./list.ts";
 import { makePeerSide, type PeerSide } from "./peer_side.ts";
 import { prune, purge } from "./prune.ts";
@@ -240,24 +246,25 @@ export class Vault implements AsyncDisposable {
 
   /** Figures about the vault; takes no longer in a large one. */
   async status(): Promise<StatusInfo> {
-    const { nodeId, keys: { vaultId }, networkId, database, index, store, home } = this.#context;
+    const { nodeId, keys, networkId, database, index, store, home } = this.#context;
     await store.flush();
-    const { keys, versions, bytes } = database.guard(() => index.totals());
+    const totals = database.guard(() => index.totals());
     const { objects, fileBytes } = database.guard(() => store.index.totals());
     const under = this.#context.attachment.remote?.underReplicated();
     return {
       node: nodeId,
-      vault: vaultId,
+      vault: keys.vaultId,
       network: networkId,
-      keys,
-      versions,
+      keys: totals.keys,
+      versions: totals.versions,
       chunks: objects,
-      logicalBytes: bytes,
+      logicalBytes: totals.bytes,
       storedBytes: fileBytes,
       underReplicated: under?.objects ?? 0,
       underReplicatedSeconds: under === undefined ? null : under.etaSeconds,
       home,
       protected: isHomeProtected(home),
+      padding: keys.chunk.isPadding,
     };
   }
 
@@ -270,6 +277,12 @@ export class Vault implements AsyncDisposable {
     if (toHex(read) !== toHex(secret)) {
       throw new VaultError("damaged", "Cannot seal the vault key: it reads back wrong");
     }
+  }
+
+  /** Whether what this home seals from here on is padded, so that its length tells less. What is sealed already stays. */
+  async setPadding(on: boolean): Promise<void> {
+    await writeSettings(this.home, { padding: on });
+    this.#context.keys.setPadding(on);
   }
 
   /** The 24 words that bring the vault's key back. */

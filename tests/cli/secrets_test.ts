@@ -121,3 +121,17 @@ Deno.test("put, init: packs whose key is lost are not given a new one; the phras
   await box.runWith({ stdin: phrase }, "recover", "--phrase");
   assertEquals((await box.ok("get", "a.txt", "-o", "-")).out, "alpha");
 });
+
+Deno.test("padding: set by init, shown and changed by padding, told by status", async () => {
+  await using box = await Sandbox.make();
+  await box.ok("init", "--padding");
+  assertEquals((await box.json("status"))["padding"], true);
+  assertEquals((await box.ok("padding")).out, "on\n");
+  assertEquals(await box.json("padding", "off"), { padding: false });
+  assertEquals((await box.ok("padding")).out, "off\n");
+  const wrong = await box.error("padding", "maybe");
+  assertEquals([wrong.exit, wrong.code], [2, "usage"]);
+  await using _node = await box.serve();
+  await box.ok("padding", "on");
+  assertStringIncludes((await box.ok("status")).out, "padding     yes\n");
+});

@@ -221,7 +221,7 @@ Deno.test("SegmentBuilder: refuses headers that could not be decoded", () => {
     [{ firstSequence: 2n ** 63n, previous: idOf("p") }, "is out of range"],
     [{ previous: idOf("p") }, "a first record that follows another"],
     [{ firstSequence: 2n }, "a later record that follows none"],
-    [{ sealedBodies: new Uint8Array(1024 * 1024 + 129) }, "the limit is 1048704"],
+    [{ sealedBodies: new Uint8Array(1024 * 1024 + 64 * 1024 + 1) }, "the limit is 1114112"],
   ];
   for (const [change, why] of cases) {
     const error = assertThrows(() => new SegmentBuilder({ ...first, ...change }), VaultError, why);

@@ -1,6 +1,6 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { type Bytes, fromHex, PLAIN_BYTES_MAX, toHex, VaultError } from "../../src/base/mod.ts";
-import { LABEL_BYTES, labelOfSealed, parseSealedHeader } from "../../src/seal/mod.ts";
+import { CODEC_PADDED, LABEL_BYTES, labelOfSealed, parseSealedHeader } from "../../src/seal/mod.ts";
 import { encodeSealedHeader } from "../../src/seal/header.ts";
 import vectors from "../vectors/seal.json" with { type: "json" };
 
@@ -8,7 +8,7 @@ Deno.test("parseSealedHeader: reads the header of every vector, and encoding giv
   for (const vector of vectors.good) {
     const header = parseSealedHeader(fromHex(vector.sealed));
     assertEquals(header.codec, vector.codec);
-    assertEquals(header.plainLength, vector.plaintext.length / 2);
+    assertEquals(header.length, vector.plaintext.length / 2);
     assertEquals(toHex(header.id), vector.id);
     assertEquals(header.headerLength, vector.header.length / 2);
     assertEquals(header.check === undefined, vector.codec === 0);
@@ -22,8 +22,21 @@ Deno.test("parseSealedHeader: refuses other formats, codecs, lengths, and any cu
   new DataView(tooLong.buffer).setUint32(2, PLAIN_BYTES_MAX + 1);
   refused(tooLong);
   for (const format of [0, 2, 255]) refused(withByte(header, 0, format));
-  for (const codec of [2, 255]) refused(withByte(header, 1, codec));
+  for (const codec of [3, 255]) refused(withByte(header, 1, codec));
   for (let length = 0; length < header.length; length++) refused(header.subarray(0, length));
+});
+
+Deno.test("parseSealedHeader: of a padded object it gives the payload's length, within its bounds", () => {
+  const bytes = fromHex(vectors.padded[0]!.sealed);
+  const header = parseSealedHeader(bytes);
+  assertEquals([header.codec, header.length], [CODEC_PADDED, bytes.length - 86]);
+  assertEquals(toHex(encodeSealedHeader(header)), vectors.padded[0]!.header);
+  assertEquals(toHex(labelOfSealed(bytes)!), vectors.padded[0]!.id);
+  for (const length of [0, 1024 - 87, PLAIN_BYTES_MAX + PLAIN_BYTES_MAX / 16 + 1]) {
+    const other = bytes.slice();
+    new DataView(other.buffer).setUint32(2, length);
+    refused(other);
+  }
 });
 
 Deno.test("labelOfSealed: is the id out of the first bytes, or null", () => {
@@ -32,7 +45,7 @@ Deno.test("labelOfSealed: is the id out of the first bytes, or null", () => {
   assertEquals(toHex(labelOfSealed(prefix)!), vector!.id);
   assertEquals(labelOfSealed(prefix.subarray(0, LABEL_BYTES - 1)), null);
   assertEquals(labelOfSealed(withByte(prefix, 0, 0x47)), null); // "G", as inventories begin
-  assertEquals(labelOfSealed(withByte(prefix, 1, 2)), null);
+  assertEquals(labelOfSealed(withByte(prefix, 1, 3)), null);
 });
 
 function withByte(bytes: Bytes, at: number, value: number): Bytes {

@@ -20,12 +20,16 @@ import {
   deriveVaultKeys,
   type Domain,
   type Expected,
+  paddedLength,
   type Sealed,
   type Sealer,
 } from "../../src/seal/mod.ts";
 import vectors from "../vectors/seal.json" with { type: "json" };
 
 const keys = deriveVaultKeys(fromHex(vectors.masterKey));
+/** Those of the same vault, padding. */
+const padding = deriveVaultKeys(fromHex(vectors.masterKey));
+padding.setPadding(true);
 /** Below and above the sizes at which the sealer changes from this thread to WebCrypto. */
 const SIZES = [0, 1, 9000, 16 * 1024, 16 * 1024 + 1, 128 * 1024, 300_000];
 
@@ -48,8 +52,30 @@ Deno.test("Sealer.seal: gives the vectors' bytes", async () => {
   }
 });
 
+Deno.test("Sealer.seal: gives the padded vectors' bytes where padding is on", async () => {
+  for (const vector of vectors.padded) {
+    const sealer = padding[vector.domain as Domain];
+    const plaintext = fromHex(vector.plaintext);
+    const sealed = await sealer.seal({
+      id: sealer.id(plaintext),
+      length: plaintext.length,
+      payload: fromHex(vector.payload),
+      codec: vector.codec === 1 ? CODEC_ZSTD : CODEC_RAW,
+    });
+    assertEquals(toHex(joined(sealed)), vector.sealed, vector.name);
+    assertEquals(toHex(sealed.address), vector.address, vector.name);
+    const context = { key: fromHex(vector.key), nonce: fromHex(vector.nonce) };
+    const additionalData = fromHex(vector.header);
+    assertEquals(
+      toHex(decryptGcmSync({ ...context, additionalData }, sealed.body)!),
+      vector.padded,
+      vector.name,
+    );
+  }
+});
+
 Deno.test("Sealer.open: gives the vectors' plaintext, at once or not", async () => {
-  for (const vector of vectors.good) {
+  for (const vector of [...vectors.good, ...vectors.padded]) {
     const sealer = keys[vector.domain as Domain];
     const sealed = fromHex(vector.sealed);
     const plaintext = fromHex(vector.plaintext);
@@ -90,7 +116,8 @@ Deno.test("Sealer.open: an error names the domain and the address, and keeps its
 });
 
 Deno.test("Sealer: every flipped bit and every cut of a sealed object is refused", async () => {
-  for (const vector of vectors.good.filter(({ domain }) => domain === "chunk")) {
+  const all = [...vectors.good, ...vectors.padded.slice(0, 1)];
+  for (const vector of all.filter(({ domain }) => domain === "chunk")) {
     const sealed = fromHex(vector.sealed);
     for (let i = 0; i < sealed.length; i++) {
       for (const bit of [0x01, 0x80]) {
@@ -178,7 +205,8 @@ Deno.test("Sealer: no key and nonce ever cover two payloads", async () => {
       }
     }
   }
-  assertEquals([pairs.size, payloads], [30, 30]);
+  for (const vector of vectors.padded) pairs.add(vector.key + vector.nonce);
+  assertEquals([pairs.size, payloads], [30 + vectors.padded.length, 30]);
 });
 
 Deno.test("Sealer.seal: refuses lengths that the format does not allow", async () => {
@@ -201,6 +229,39 @@ Deno.test("Sealer: takes the largest plaintext, and adds 54 bytes", async () => 
   const sealed = await sealRaw(keys.chunk, plaintext);
   assertEquals(sealed.length, PLAIN_BYTES_MAX + 54);
   assert(equalBytes(await keys.chunk.open(joined(sealed), null, decompress), plaintext));
+});
+
+Deno.test("paddedLength: is that of the vectors, few in all, never more than 1/16 above", () => {
+  for (const [length, padded] of vectors.paddedLengths) {
+    assertEquals(paddedLength(length!), padded, String(length));
+  }
+  const lengths = new Set<number>();
+  for (let length = 0; length <= PLAIN_BYTES_MAX + 96; length += length < 70_000 ? 1 : 97) {
+    const padded = paddedLength(length);
+    assert(padded >= length && paddedLength(padded) === padded, String(length));
+    assert(length < 1024 || padded - length < length / 16, String(length));
+    lengths.add(padded);
+  }
+  assertEquals(lengths.size, 258);
+});
+
+Deno.test("Sealer: padded, every size comes back, at an allowed length, by both ways of sealing", async () => {
+  for (const size of [...SIZES, 927, 928, 929, 1_000_000, PLAIN_BYTES_MAX]) {
+    const plaintext = patterned(size);
+    const sealed = await sealRaw(padding.chunk, plaintext);
+    assertEquals(sealed.length, paddedLength(size + 96), `${size} bytes`);
+    assertEquals(toHex(padding.chunk.sealSync(plaintext).address), toHex(sealed.address));
+    const expected = { id: keys.chunk.id(plaintext), length: size };
+    assert(equalBytes(await keys.chunk.open(joined(sealed), expected, decompress), plaintext));
+    assert(equalBytes(padding.chunk.openSync(joined(sealed), expected, decompress), plaintext));
+  }
+});
+
+Deno.test("Sealer: padded, the header tells neither the length nor whether it was compressed", async () => {
+  const zstd = vectors.padded.find(({ codec }) => codec === 1)!;
+  const raw = await sealRaw(padding.chunk, patterned(5));
+  assertEquals(toHex(raw.header.subarray(0, 6)), zstd.header.slice(0, 12));
+  assertEquals(raw.length, zstd.sealed.length / 2);
 });
 
 /** Stands for zstd, so that these tests run where the platform has none: knows the vectors' frames. */

@@ -17,6 +17,7 @@ import { invite } from "./invite.ts";
 import { join } from "./join.ts";
 import { key } from "./key.ts";
 import { ls } from "./ls.ts";
+import { padding } from "./padding.ts";
 import { peers } from "./peers.ts";
 import { prune } from "./prune.ts";
 import { put } from "./put.ts";
@@ -52,6 +53,7 @@ export const COMMANDS: readonly Command[] = [
   send,
   watch,
   key,
+  padding,
   recover,
   doctor,
   completions,

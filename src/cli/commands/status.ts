@@ -43,6 +43,7 @@ function statusText(info: StatusInfo, network: NetworkView | null): string {
     ["node", toHex(info.node)],
     ["network", toHex(network?.network ?? info.network)],
     ["passphrase", info.protected ? "yes" : "no"],
+    ["padding", info.padding ? "yes" : "no"],
     ["keys", String(info.keys)],
     ["versions", `${info.versions}, ${formatBytes(info.logicalBytes)} of files`],
     ["chunks", `${info.chunks}, ${formatBytes(info.storedBytes)} on disk`],
