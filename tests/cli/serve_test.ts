@@ -260,7 +260,15 @@ Deno.test("watch: ends when the node stops", unixOnly, async () => {
   await using box = await Sandbox.withVault();
   await using node = await box.serve();
   const watching = box.start(["watch", "--json"]);
-  await box.ok("status");
+  const reader = watching.stdout.getReader();
+  // Nothing tells when it has begun to watch but that it shows something.
+  let isWatching = false;
+  const seen = reader.read().then(() => isWatching = true);
+  for (let i = 0; !isWatching; i++) {
+    await box.runWith({ stdin: `text ${i}` }, "put", "-", "--key", "note");
+  }
+  await seen;
+  reader.releaseLock();
   const stopped = await node.stop();
   const { code } = await watching.output();
   assertEquals([code, stopped], [0, 0]);

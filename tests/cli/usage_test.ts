@@ -50,7 +50,7 @@ Deno.test("usage: mistakes exit with 2, say what was meant, and print nothing on
     [["completions", "tcsh"], "one of bash, zsh, fish"],
     [["tag"], "give a NAME"],
     [["restore", "k"], "--version is missing"],
-    [["serve"], "no such command"],
+    [["share"], "no such command"],
   ];
   await Promise.all(cases.map(async ([args, message]) => {
     const { code, out, err } = await box.run(...args);
