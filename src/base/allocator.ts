@@ -25,7 +25,20 @@ export function reuseLargeBuffers(): void {
   new ArrayBuffer(LESSON_BYTES).transfer(0);
 }
 
-/** Frees bytes that fill their buffer, at once. Nobody may use them after; a view of a larger buffer is left alone. */
+/** Buffers that belong as a whole to whoever has the one view of them that matters. */
+const wholes = new WeakSet<ArrayBuffer>();
+
+/** Says that nobody uses the rest of the buffer that these bytes lie in, so that it goes with them. Gives them back. */
+export function ownWhole(bytes: Bytes): Bytes {
+  wholes.add(bytes.buffer);
+  return bytes;
+}
+
+/**
+ * Frees bytes that fill their buffer, or {@link ownWhole own} it, at once. Nobody may use them after; any other view of a
+ * larger buffer is left alone.
+ */
 export function freeBytes(bytes: Bytes): void {
-  if (bytes.byteLength === bytes.buffer.byteLength) bytes.buffer.transfer(0);
+  const { buffer } = bytes;
+  if (bytes.byteLength === buffer.byteLength || wholes.has(buffer)) buffer.transfer(0);
 }

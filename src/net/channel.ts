@@ -240,11 +240,10 @@ class ConnectionChannel implements Channel {
     while (this.#end === null) {
       await this.#outbox.more();
       this.#isWriting = true;
-      for (const bytes of this.#outbox.take()) {
-        if (this.#end !== null) return;
-        await this.#connection.write(bytes);
-        this.bytesOut += bytes.length;
-      }
+      const bytes = this.#outbox.take();
+      if (this.#end !== null) return;
+      if (bytes.length > 0) await this.#connection.write(bytes);
+      this.bytesOut += bytes.length;
       this.#isWriting = false;
       this.#progress();
     }

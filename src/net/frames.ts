@@ -96,14 +96,12 @@ const BUFFER_BYTES = 64 * 1024;
 /** From so many missing bytes on they are read right into the message. */
 const DIRECT_BYTES = 8 * 1024;
 
-const NO_BYTES: Bytes = new Uint8Array(0);
-
 /** A message of which not all bytes are there yet. */
 class Partial {
   readonly head: MessageHead;
   readonly isKept: boolean;
   received = 0;
-  #bytes: Bytes = NO_BYTES;
+  #bytes: Bytes = new Uint8Array(0);
 
   constructor(head: MessageHead, isKept: boolean) {
     this.head = head;
@@ -114,9 +112,8 @@ class Partial {
   room(length: number): Bytes {
     if (this.received === this.#bytes.length) {
       const capacity = Math.max(FIRST_BYTES, this.received * GROWTH);
-      const larger = new Uint8Array(Math.min(this.head.length, capacity));
-      larger.set(this.#bytes);
-      this.#bytes = larger;
+      const larger = this.#bytes.buffer.transfer(Math.min(this.head.length, capacity));
+      this.#bytes = new Uint8Array(larger);
     }
     return this.#bytes.subarray(this.received, this.received + length);
   }

@@ -18,6 +18,7 @@ import {
   KEEP_TIMEOUT_MS,
   LETTER_BYTES_MAX,
   MESSAGE_BYTES_MAX,
+  ownWhole,
   REASON_BYTES_MAX,
   REQUEST_TIMEOUT_MS,
   SEGMENT_LIST_MAX,
@@ -85,10 +86,11 @@ function readKind(reader: ByteReader): WireKind {
 }
 
 /** An object's bytes are all that is left of the message. */
+/** An object is the last and all but all of its message, whose bytes go when it is freed: who keeps others copies them. */
 function readObject(reader: ByteReader): Bytes {
   const length = reader.remaining;
   if (length < 1 || length > FRAME_BYTES_MAX) throw reader.fail(`an object of ${length} bytes`);
-  return reader.raw(length);
+  return ownWhole(reader.raw(length));
 }
 
 function checkLength(length: number): number {
@@ -356,7 +358,7 @@ export const REQUESTS: { readonly [N in RequestName]: RequestEntry<N> } = {
       },
       decode: (reader) => ({
         kind: readKind(reader),
-        address: readHash(reader),
+        address: readHash(reader).slice(),
         bytes: readObject(reader),
       }),
     },

@@ -14,16 +14,19 @@ export interface Outgoing {
   readonly head: MessageHead;
   /** The message's bytes; nobody changes them until `onTaken`. */
   readonly pieces: Encoded;
-  /** Called when its last byte is about to be written, and it no longer counts. */
+  /** Called when its last byte is about to be written: the pieces are no longer needed, and it no longer counts. */
   readonly onTaken?: () => void;
 }
 
 /** Bulk messages up to this many bytes go with the control messages. */
 const SMALL_BYTES = 4 * 1024;
-/** Small frames are put together up to this many bytes, as each write costs a system call and a record of TLS. */
-const GATHER_BYTES = 64 * 1024;
-/** A piece of bytes longer than this is written as it is, without being copied. */
-const COPY_BYTES_MAX = 16 * 1024;
+/**
+ * Frames are put together up to this many bytes: a write takes a turn of the event loop, which is long while a put runs,
+ * and copying takes next to nothing beside the cipher.
+ */
+const GATHER_BYTES = 2 * (WIRE_FRAME_BYTES_MAX + WIRE_FIRST_HEADER_BYTES);
+/** The gathering begins with room for so many: most sessions never say much. */
+const GATHER_BYTES_FIRST = 16 * 1024;
 
 /** A message and how far it has been taken. */
 class Sending {
@@ -60,7 +63,7 @@ export class Outbox {
   /** Bulk messages that take turns, the next one first. */
   readonly #turns: Sending[] = [];
   readonly #bulk: Sending[] = [];
-  readonly #gathered: Bytes = new Uint8Array(GATHER_BYTES);
+  #gathered: Bytes = new Uint8Array(GATHER_BYTES_FIRST);
   #onMore: (() => void) | null = null;
 
   get isEmpty(): boolean {
@@ -103,42 +106,39 @@ export class Outbox {
   }
 
   /**
-   * Bytes to write next, in order: many small frames, or one large. Valid until the next call; control messages that
-   * come in between go before what is left.
+   * Bytes to write next: whole frames, as many as there are and fit; none if nothing waits. Valid until the next call;
+   * control messages that come in between go before what is left.
    */
-  take(): Uint8Array[] {
-    let start = 0; // of what is gathered and not in `out` yet
+  take(): Bytes {
     let length = 0;
-    const out: Uint8Array[] = [];
-    while (out.length === 0) {
+    for (;;) {
       const sending = this.#control[0] ?? this.#nextTurn();
       if (sending === undefined) break;
       const pieceLength = Math.min(sending.left, WIRE_FRAME_BYTES_MAX);
-      const whole = WIRE_FIRST_HEADER_BYTES + Math.min(pieceLength, COPY_BYTES_MAX);
-      if (length + whole > GATHER_BYTES) break;
-      const piece = {
+      const end = length + WIRE_FIRST_HEADER_BYTES + pieceLength;
+      if (end > GATHER_BYTES) break;
+      this.#makeRoom(end, length);
+      length += writeFrameHeader(this.#gathered, length, sending.outgoing.head, {
         length: pieceLength,
         isFirst: sending.taken === 0,
         isLast: pieceLength === sending.left,
-      };
-      length += writeFrameHeader(this.#gathered, length, sending.outgoing.head, piece);
-      let left = pieceLength;
-      while (left > 0) {
-        const bytes = sending.take(left);
-        left -= bytes.length;
-        if (bytes.length > COPY_BYTES_MAX || length + bytes.length > GATHER_BYTES) {
-          if (length > start) out.push(this.#gathered.subarray(start, length));
-          out.push(bytes);
-          start = length;
-        } else {
-          this.#gathered.set(bytes, length);
-          length += bytes.length;
-        }
+      });
+      for (const frameEnd = length + pieceLength; length < frameEnd;) {
+        const bytes = sending.take(frameEnd - length);
+        this.#gathered.set(bytes, length);
+        length += bytes.length;
       }
       this.#advance(sending);
     }
-    if (length > start) out.push(this.#gathered.subarray(start, length));
-    return out;
+    return this.#gathered.subarray(0, length);
+  }
+
+  /** Room for so many bytes, of which some are there. */
+  #makeRoom(bytes: number, taken: number): void {
+    if (bytes <= this.#gathered.length) return;
+    const larger = new Uint8Array(GATHER_BYTES);
+    larger.set(this.#gathered.subarray(0, taken));
+    this.#gathered = larger;
   }
 
   #nextTurn(): Sending | undefined {

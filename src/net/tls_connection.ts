@@ -29,6 +29,7 @@ export class TlsConnection implements Connection {
   #opening: Promise<void> | null = null;
   readonly #closed = Promise.withResolvers<never>();
   #isClosed = false;
+  #writer: WritableStreamDefaultWriter<Uint8Array> | null = null;
 
   constructor(conn: Deno.TlsConn, options: TlsConnectionOptions) {
     this.#conn = conn;
@@ -49,11 +50,11 @@ export class TlsConnection implements Connection {
     return await this.#conn.read(into);
   }
 
+  /** By the stream, as that writes all in one operation: `conn.write` takes 64 KiB, and a turn of the event loop for each. */
   async write(bytes: Uint8Array): Promise<void> {
     if (this.#opening !== null) await this.#opening;
-    for (let at = 0; at < bytes.length;) {
-      at += await this.#conn.write(at === 0 ? bytes : bytes.subarray(at));
-    }
+    this.#writer ??= this.#conn.writable.getWriter();
+    await this.#writer.write(bytes);
   }
 
   close(): void {

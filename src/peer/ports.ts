@@ -13,7 +13,7 @@ import type { ObjectKind } from "../store/mod.ts";
 /** The node's own objects. */
 export interface ObjectStore {
   has(address: Address): Promise<boolean>;
-  /** Unchecked bytes, `null` if not there. */
+  /** Unchecked bytes, the caller's own; `null` if not there. */
   get(address: Address): Promise<Bytes | null>;
   /** What an object is and how long, `null` if not there. */
   stat(address: Address): { kind: ObjectKind; length: number } | null;

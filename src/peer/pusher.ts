@@ -7,6 +7,7 @@
 
 import {
   type Address,
+  freeBytes,
   type NodeId,
   PUSH_BYTES_IN_FLIGHT,
   PUSH_QUEUE_BYTES,
@@ -151,6 +152,7 @@ export class Pusher {
     const bytes = await this.#options.store.get(address);
     if (bytes === null) return;
     await line.peer.channel.request("push", { kind: wireKind(kind), address, bytes }, { signal });
+    freeBytes(bytes); // all of it has been sent, or there would be no answer
   }
 }
 
