@@ -32,15 +32,19 @@ export async function networkView(
 /**
  * The peer that a user names: by the first hex digits of its id, four at least, or by its name.
  *
- * @throws VaultError `not_found` if it is none, `usage` if it is several
+ * @throws VaultError `not_found` if it is none, `usage` if it is several, or this node
  */
-export function findPeer(peers: readonly PeerInfo[], named: string): PeerInfo {
+export function findPeer({ peers, vault }: ResidentNode, named: string): PeerInfo {
   const prefix = parseIdPrefix(named);
-  const found = peers.filter(({ node, name }) =>
-    name === named || (prefix !== null && toHex(node).startsWith(prefix))
-  );
+  const isNamed = (node: Uint8Array) => prefix !== null && toHex(node).startsWith(prefix);
+  const found = peers.view().peers.filter(({ node, name }) => name === named || isNamed(node));
   if (found.length === 1) return found[0]!;
   if (found.length === 0) {
+    if (isNamed(vault.peerSide().nodeId)) {
+      throw new VaultError("usage", `Cannot take ${quoteKey(named)}: it is this node itself`, {
+        hint: "name another one (`govault peers`), or run the command on another one",
+      });
+    }
     throw new VaultError("not_found", `Cannot find the node ${quoteKey(named)}`, {
       hint: "`govault peers` lists them; its name will do, or 4 digits of its id",
     });

@@ -293,3 +293,32 @@ Deno.test("serve, send, join, recover: wrong usage is told before anything is do
   for (const args of lines) assertEquals((await box.error(...args)).exit, 2, args.join(" "));
   assertEquals(await Deno.stat(box.home).catch(() => null), null);
 });
+
+Deno.test("evict, send: a node does not name itself", unixOnly, async () => {
+  await using box = await Sandbox.withVault();
+  await using _node = await box.serve();
+  const own = String((await box.json("status"))["node"]).slice(0, 8);
+  for (const args of [["evict", own], ["send", own, "hello"]]) {
+    const { exit, code, message } = await box.error(...args);
+    assertEquals([exit, code], [2, "usage"]);
+    assertStringIncludes(message, "it is this node itself");
+  }
+});
+
+Deno.test("watch: Ctrl-C ends it without an error to read", unixOnly, async () => {
+  await using box = await Sandbox.withVault();
+  await using _node = await box.serve();
+  const watching = box.start(["watch"]);
+  const reader = watching.stdout.getReader();
+  let isWatching = false;
+  const seen = reader.read().then(() => isWatching = true);
+  for (let i = 0; !isWatching; i++) {
+    await box.runWith({ stdin: `text ${i}` }, "put", "-", "--key", "note");
+  }
+  await seen;
+  reader.releaseLock();
+  watching.kill("SIGINT");
+  const { code, stderr } = await watching.output();
+  assertEquals([code, new TextDecoder().decode(stderr)], [130, ""]);
+  await watching.stdin.close();
+});

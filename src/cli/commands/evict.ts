@@ -18,7 +18,8 @@ export const evict = defineCommand({
     "NODE is no member any more: the others refuse it, get a new network secret, and make the " +
     "copies again that it held. What it has stored stays readable. It can't be taken back; the " +
     "machine can join as a new node, from an empty home.",
-    "Only an owner can evict. A node that is only switched off need not be evicted.",
+    "Only an owner can evict. A node that is only switched off need not be evicted. An evicted " +
+    "owner still has the vault's key: whoever finds it there can read what they have of the vault.",
   ],
   flags: {},
   operands: [{ name: "NODE" }],
@@ -27,12 +28,15 @@ export const evict = defineCommand({
     "by the first digits of its id",
   ]],
   async run(context) {
-    const { peers } = needNode(context, "evict a node");
-    const { node, name } = findPeer(peers.view().peers, context.operands[0]!);
-    await peers.evict(node);
+    const resident = needNode(context, "evict a node");
+    const { node, name, role } = findPeer(resident, context.operands[0]!);
+    await resident.peers.evict(node);
     await confirm(context, {
       json: { node: toHex(node), name, evicted: true },
-      text: `evicted ${formatKey(name)} (${shortHex(node)})\n`,
+      text: `evicted ${formatKey(name)} (${shortHex(node)})\n${role === "owner" ? KEY_STAYS : ""}`,
     });
   },
 });
+
+const KEY_STAYS = "It still has the vault's key. If others can get at it, docs/security.md says " +
+  "what to do.\n";

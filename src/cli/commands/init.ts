@@ -22,7 +22,7 @@ export const init = defineCommand({
     "taken from --passphrase-file or GOVAULT_PASSPHRASE if one of them is given, and asked for " +
     "on the terminal otherwise.",
     "With --padding what is sealed is brought to one of few lengths, so that who stores it learns " +
-    "less of the files' sizes: 1 KiB at least, beyond that at most 6 % more. `padding` changes it.",
+    "less of the files' sizes: 1 KiB at least, beyond that at most a 16th more. `padding` changes it.",
   ],
   flags: {
     passphrase: { kind: "switch", help: "protect the key with a passphrase" },

@@ -17,7 +17,7 @@ export const padding = defineCommand({
   usage: ["padding [on|off]"],
   about: [
     "With padding on, chunks, manifests and records are brought to one of few lengths before they " +
-    "are sealed: 1 KiB at least, beyond that at most 6 % more. Nodes that store them learn less of " +
+    "are sealed: 1 KiB at least, beyond that at most a 16th more. Nodes that store them learn less of " +
     "the files' sizes. Without an operand it says whether it is on.",
     "It holds for what this home stores from now on; what is stored already stays as it is, and " +
     "is not stored again. Each home of a vault with several owners has a setting of its own.",

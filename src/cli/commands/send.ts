@@ -20,7 +20,7 @@ export const send = defineCommand({
     "the exit code is 5.",
   ],
   flags: { all: { kind: "switch", alias: "a", help: "to every node that is up" } },
-  operands: [{ name: "NODE" }, { name: "TEXT", optional: true }],
+  operands: [{ name: "NODE", optional: true }, { name: "TEXT", optional: true }],
   examples: [
     ["send nas hello", "to the node called nas"],
     ["send --all backup-done", "to everyone"],
@@ -28,14 +28,15 @@ export const send = defineCommand({
   async run(context) {
     const { flags, operands } = context;
     const [first, second] = operands;
-    if (flags.all === (second !== undefined)) {
+    const isComplete = flags.all ? operands.length === 1 : operands.length === 2;
+    if (!isComplete) {
       throw new VaultError("usage", "Cannot send: give a NODE and a TEXT, or --all and a TEXT", {
         hint: "a TEXT of several words goes in quotes",
       });
     }
-    const { peers } = needNode(context, "send a message");
-    const to = flags.all ? "all" : findPeer(peers.view().peers, first!).node;
-    const { delivered } = await peers.send(to, flags.all ? first! : second!);
+    const resident = needNode(context, "send a message");
+    const to = flags.all ? "all" : findPeer(resident, first!).node;
+    const { delivered } = await resident.peers.send(to, flags.all ? first! : second!);
     if (delivered === 0) {
       throw new VaultError("too_few_peers", "Cannot deliver the message: nobody is up to take it");
     }

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { EXIT_CODES } from "../../base/mod.ts";
 import { defineCommand } from "../command.ts";
 import { jsonLine } from "../json.ts";
 import { eventDocument, eventLine, needNode } from "../network.ts";
@@ -30,8 +31,8 @@ export const watch = defineCommand({
         await io.flush();
       }
     } catch (error) {
-      if (!stopping.aborted) throw error;
+      if (!either.aborted) throw error;
     }
-    signal.throwIfAborted();
+    return signal.aborted ? EXIT_CODES.interrupted : 0; // Ctrl-C is how it ends: no error to tell
   },
 });
