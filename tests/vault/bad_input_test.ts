@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { CHUNK_BYTES_MIN, encodeUtf8, isVaultError, READ_BYTES } from "../../src/base/mod.ts";
 import type { PutOutcome, Vault } from "../../src/vault/mod.ts";
-import { ENTRIES_IN_WORK } from "../../src/vault/tree_work.ts";
+import { BATCH_BYTES, ENTRIES_IN_WORK } from "../../src/vault/tree_work.ts";
 import {
   collect,
   failure,
@@ -150,7 +150,7 @@ Deno.test("putPath: a file that is replaced or removed while it is read is store
 
 Deno.test("putPath: a file that vanishes is a failure of its own; the rest is stored", async () => {
   using folder = await homeWithVault();
-  const count = ENTRIES_IN_WORK.bytesMax / (2 * CHUNK_BYTES_MIN) + 40;
+  const count = (ENTRIES_IN_WORK.bytesMax + 3 * BATCH_BYTES) / CHUNK_BYTES_MIN;
   const name = (i: number) => `f${String(i).padStart(4, "0")}`;
   Deno.mkdirSync(folder.at("tree"));
   for (let i = 0; i < count; i++) {
