@@ -51,6 +51,7 @@ export {
   defaultHome,
   type DiffResult,
   type EntryType,
+  type FetchAllResult,
   type FileMeta,
   type GetOutcome,
   type GetTreeOptions,
