@@ -42,3 +42,9 @@ export function freeBytes(bytes: Bytes): void {
   const { buffer } = bytes;
   if (bytes.byteLength === buffer.byteLength || wholes.has(buffer)) buffer.transfer(0);
 }
+
+/** Frees bytes that {@link ownWhole own} their buffer; others may belong to someone else. */
+export function freeOwned(bytes: Uint8Array): void {
+  const { buffer } = bytes;
+  if (buffer instanceof ArrayBuffer && wholes.has(buffer)) buffer.transfer(0);
+}

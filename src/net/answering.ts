@@ -11,6 +11,7 @@ import {
   CHANNEL_CONTROL_REPLY_BYTES_MAX,
   CHANNEL_REPLY_BYTES_MAX,
   CHANNEL_REQUESTS_MAX,
+  freeOwned,
   VaultError,
 } from "../base/mod.ts";
 import type { ChannelHandler, Refusal } from "./channel_types.ts";
@@ -189,7 +190,10 @@ export class Answering {
     answered.outgoing = {
       head: { type, tag: head.tag, id: head.id, length },
       pieces,
-      onTaken: () => this.#taken(answered),
+      onTaken: () => {
+        this.#taken(answered);
+        pieces.forEach(freeOwned);
+      },
     };
     this.#outbox.add(answered.outgoing, name === null ? "control" : REQUESTS[name].priority);
     this.#beginWaiting();

@@ -226,11 +226,11 @@ class ConnectionChannel implements Channel {
    * unless there is something to send.
    */
   #nudgeSoon(reader: FrameReader): void {
-    if (this.#stopNudge !== null || this.#isDeaf || !reader.isAmidst) return;
+    if (this.#stopNudge !== null || this.#isDeaf || !reader.isNearEnd) return;
     const { bytesIn } = this;
     this.#stopNudge = this.#timers.after(NUDGE_MS, () => {
       this.#stopNudge = null;
-      if (this.#isDeaf || !reader.isAmidst) return;
+      if (this.#isDeaf || !reader.isNearEnd) return;
       if (this.bytesIn !== bytesIn) this.#nudgeSoon(reader);
       else this.#outbox.add({ head: NUDGE, pieces: [] }, "control");
     });

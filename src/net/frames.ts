@@ -93,6 +93,8 @@ const FIRST_BYTES = 64 * 1024;
 const GROWTH = 8;
 /** Frames' headers and small frames are read in here. */
 const BUFFER_BYTES = 64 * 1024;
+/** A segment of TCP on loopback, 64 KiB, and the records of TLS that it may leave incomplete. */
+const HELD_BACK_MAX = 96 * 1024;
 /** From so many missing bytes on they are read right into the message. */
 const DIRECT_BYTES = 8 * 1024;
 
@@ -159,9 +161,12 @@ export class FrameReader {
     return this.#buffer.subarray(this.#end);
   }
 
-  /** Whether a message has begun and is not all there. */
-  get isAmidst(): boolean {
-    return this.#current !== null || this.#partials.size > 0 || this.#end > 0;
+  /** Whether little is missing of a message that has begun: so little that TCP may hold it back. */
+  get isNearEnd(): boolean {
+    if (this.#end > 0) return true;
+    const parts = this.#current === null ? this.#partials.values() : [this.#current];
+    for (const { head, received } of parts) if (head.length - received < HELD_BACK_MAX) return true;
+    return false;
   }
 
   #isDirect(): boolean {

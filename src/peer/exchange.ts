@@ -17,6 +17,7 @@ import {
   KEEP_OBJECTS_IN_FLIGHT,
   KEEPS_PER_PEER_MAX,
   type NodeId,
+  ownWhole,
   shortHex,
   VaultError,
 } from "../base/mod.ts";
@@ -61,9 +62,8 @@ export class Exchange {
     const { store } = this.#options;
     const kind = store.stat(address)?.kind;
     const bytes = kind === undefined ? null : await store.get(address);
-    return {
-      object: kind === undefined || bytes === null ? null : { kind: wireKind(kind), bytes },
-    };
+    if (kind === undefined || bytes === null) return { object: null };
+    return { object: { kind: wireKind(kind), bytes: ownWhole(bytes) } }; // freed when they are sent
   }
 
   /** Says what is durable here. It stays for a while: the asker may be about to drop its own copy. */
