@@ -109,3 +109,10 @@ Deno.test("Placement: the draws are those of the design", () => {
     ["3.074040197", "0.639370786", "2.183487622"],
   );
 });
+
+Deno.test("Draws.of: gives the example of docs/protocol.md", () => {
+  const node = Uint8Array.from({ length: 32 }, (_, i) => i) as NodeId;
+  const draws = new Draws();
+  const drawn = [0, 1, 2, 3, 4095].map((partition) => draws.of(node, partition).toFixed(9));
+  assertEquals(drawn, ["1.974722606", "0.966319555", "2.698916366", "0.919334334", "1.641814793"]);
+});
