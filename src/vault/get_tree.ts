@@ -29,7 +29,7 @@ import { contentOf, nameKey } from "./versions.ts";
 export interface GetTreeOptions extends WorkOptions {
   /** As it was at this time, milliseconds since 1970. */
   at?: number;
-  /** Only keys whose latest version this node made: the first hex digits of its id. */
+  /** Only keys that this node stored, each as it stored it last: the first hex digits of its id. */
   node?: string;
   /** Replaces files even if their bytes are not in the vault. */
   force?: boolean;

@@ -5,7 +5,7 @@
  */
 
 import { hasPrefix, type KeyName, parsePrefix, toHex, VaultError } from "../base/mod.ts";
-import { compareVersions, latestAt } from "../log/mod.ts";
+import { clockMs, compareVersions, latestAt } from "../log/mod.ts";
 import type { VaultContext } from "./context.ts";
 import type { IndexedKey, IndexedVersion } from "./record_index.ts";
 import type { KeyInfo, VersionInfo } from "./types.ts";
@@ -17,7 +17,9 @@ export interface ListOptions {
   prefix?: string;
   /** As they were at this time, milliseconds since 1970. */
   at?: number;
-  /** Only keys whose latest version this node made: the first hex digits of its id. */
+  /**
+   * Only keys that this node stored, each with the newest version that it made: the first hex digits of its id.
+   */
   node?: string;
   /** Deleted keys too. */
   deleted?: boolean;
@@ -43,21 +45,20 @@ export function listKeys(context: VaultContext, options: ListOptions): Listed[] 
     for (const candidate of candidates(context, options)) {
       const name = nameOf(context, candidate.key.tag, candidate.version);
       if (name === null || !hasPrefix(name, prefix)) continue;
-      const listed = describe(context, candidate, name);
-      if (
-        options.node === undefined || toHex(listed.info.node).startsWith(options.node.toLowerCase())
-      ) {
-        found.push(listed);
-      }
+      found.push(describe(context, candidate, name));
     }
     return found.sort((a, b) => a.info.key < b.info.key ? -1 : a.info.key > b.info.key ? 1 : 0);
   });
 }
 
 /** The version of each key that counts, in the order of their segments, so that each segment is opened once. */
-function candidates(context: VaultContext, { at, deleted }: ListOptions): Candidate[] {
+function candidates(context: VaultContext, { at, deleted, node }: ListOptions): Candidate[] {
   const keys = context.index.keys();
-  const found = at === undefined
+  const found = node !== undefined
+    // What was deleted since, by whomever, is not what anyone misses.
+    ? newestOf(context, segmentsOfNode(context, node.toLowerCase()), at)
+      .filter(({ key }) => deleted || !key.deleted)
+    : at === undefined
     ? latestOf(context, keys.filter((key) => deleted || !key.deleted))
     : keys.flatMap((key): Candidate[] => {
       const version = latestAt(context.index.versionsOf(key.tag), at);
@@ -103,22 +104,32 @@ function describe(context: VaultContext, { key, version }: Candidate, name: KeyN
  */
 export function versionsOfNode(context: VaultContext, prefix: string): VersionInfo[] {
   return context.database.guard(() => {
-    const rows = segmentsOfNode(context, prefix.toLowerCase());
-    const newest = new Map<string, IndexedVersion>();
-    for (const version of context.index.allVersions()) {
-      if (version.dropped || !rows.has(version.segment)) continue;
-      const tag = toHex(version.keyTag);
-      const other = newest.get(tag);
-      if (other === undefined || compareVersions(version, other) > 0) newest.set(tag, version);
-    }
+    const newest = newestOf(context, segmentsOfNode(context, prefix.toLowerCase()));
     const found: VersionInfo[] = [];
-    for (const version of [...newest.values()].sort((a, b) => a.segment - b.segment)) {
-      const name = nameOf(context, version.keyTag, version);
-      const key = context.index.key(version.keyTag);
-      if (name === null || key === null) continue;
-      found.push(describe(context, { key, version }, name).described);
+    for (const candidate of newest.sort((a, b) => a.version.segment - b.version.segment)) {
+      const name = nameOf(context, candidate.key.tag, candidate.version);
+      if (name !== null) found.push(describe(context, candidate, name).described);
     }
     return found.sort((a, b) => a.key < b.key ? -1 : a.key > b.key ? 1 : 0);
+  });
+}
+
+/** The newest version of each key among those whose records stand in some segments, as of a time if one is given. */
+function newestOf(
+  { index }: VaultContext,
+  rows: ReadonlySet<number>,
+  at = Infinity,
+): Candidate[] {
+  const newest = new Map<string, IndexedVersion>();
+  for (const version of index.allVersions()) {
+    if (version.dropped || !rows.has(version.segment) || clockMs(version.clock) > at) continue;
+    const tag = toHex(version.keyTag);
+    const other = newest.get(tag);
+    if (other === undefined || compareVersions(version, other) > 0) newest.set(tag, version);
+  }
+  return [...newest.values()].flatMap((version): Candidate[] => {
+    const key = index.key(version.keyTag);
+    return key === null ? [] : [{ key, version }];
   });
 }
 

@@ -200,3 +200,33 @@ Deno.test({
     assertEquals(await Deno.readFile(into), await Deno.readFile(path));
   },
 });
+
+Deno.test({
+  name: "recover --node: what a lost machine had stored, as it stored it last",
+  async fn() {
+    await using cluster = await Cluster.make();
+    const a = await cluster.add("a");
+    const b = await cluster.add("b", { owner: true });
+    await connected(cluster.nodes);
+    const kept = await fileOf(cluster, "kept.bin", 40_000);
+    const edited = await fileOf(cluster, "edited.bin", 30_000);
+    const asStored = await Deno.readFile(edited);
+    await a.ok("put", kept, edited, "--copies", "2");
+    const { node } = await a.status();
+    await b.ok("put", await fileOf(cluster, "edited.bin", 31_000), "--copies", "2");
+    await b.ok("put", await fileOf(cluster, "other.bin", 10_000), "--copies", "2");
+    await a.kill();
+    const { keys } = await b.json<{ keys: { key: string; version: number }[] }>(
+      ...["ls", "--node", node.slice(0, 12)],
+    );
+    assertEquals(keys.map(({ key, version }) => [key, version]), [
+      ["edited.bin", 1],
+      ["kept.bin", 1],
+    ]);
+    const into = join(cluster.root, "rescued");
+    await b.ok("recover", "--node", node.slice(0, 12), "-o", into);
+    assertEquals(await Deno.readFile(join(into, "kept.bin")), await Deno.readFile(kept));
+    assertEquals(await Deno.readFile(join(into, "edited.bin")), asStored);
+    assertEquals([...Deno.readDirSync(into)].length, 2);
+  },
+});

@@ -38,7 +38,7 @@ export const ls = defineCommand({
       kind: "value",
       value: "ID",
       read: readIdPrefix,
-      help: "keys whose latest version that node made",
+      help: "keys that this node stored, as it did so last",
     },
     deleted: { kind: "switch", alias: "d", help: "deleted keys too" },
     all: { kind: "switch", alias: "a", help: "folders too, with a slash" },

@@ -27,8 +27,9 @@ export const recover = defineCommand({
     "vault comes from there, its history and all its versions. What no node in reach has is " +
     "counted, and can be fetched later while `serve` runs; the exit code is then 5.",
     "With --passphrase the new key file is sealed, as with `init`.",
-    "--node fetches all files whose latest version that node made, by the first digits of its " +
-    "id, into DIR, or a folder named like the id: what a lost machine had stored.",
+    "--node fetches all files that a node stored, each as it stored it last, into DIR, or a folder " +
+    "named like the id's first digits that were given: what a lost machine had. What was deleted " +
+    "since stays deleted.",
   ],
   flags: {
     phrase: { kind: "switch", help: "recover from the recovery phrase" },
