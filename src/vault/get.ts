@@ -7,6 +7,7 @@
 import { basename, dirname, join } from "@std/path";
 import {
   asVaultError,
+  BESIDE_BYTES_MIN,
   type Bytes,
   equalBytes,
   freeBytes,
@@ -188,14 +189,19 @@ async function writeFile(
   );
   try {
     let doneBytes = 0;
+    // The chunk before is written while the next ones are read and opened.
+    let writing: Promise<void> = Promise.resolve();
     try {
       for await (const chunk of readContent(context, opened.references, options.signal)) {
-        await attempt(path, () => writeAll(file, chunk));
+        await writing;
+        writing = attempt(path, () => writeAll(file, chunk));
+        writing.catch(() => {/* thrown above or below, in its turn */});
         doneBytes += chunk.length;
-        freeBytes(chunk);
         options.onProgress?.({ doneBytes, totalBytes: opened.body.size, item: opened.key.name });
       }
+      await writing;
     } catch (error) {
+      await Promise.allSettled([writing]);
       throw nameDamage(opened, error);
     }
     // Where a file is replaced, a power cut must not leave neither the old nor the new.
@@ -206,10 +212,17 @@ async function writeFile(
   await applyMeta(temporary, opened.body);
 }
 
-function writeAll(file: Deno.FsFile, bytes: Bytes): void {
+/**
+ * Writes all bytes, then frees them. Large ones are written by another thread: finding memory for a new file's pages takes
+ * the kernel longer than copying, and this thread has other chunks to see to.
+ */
+async function writeAll(file: Deno.FsFile, bytes: Bytes): Promise<void> {
+  const isLarge = bytes.length >= BESIDE_BYTES_MIN;
   for (let done = 0; done < bytes.length;) {
-    done += file.writeSync(done === 0 ? bytes : bytes.subarray(done));
+    const rest = done === 0 ? bytes : bytes.subarray(done);
+    done += isLarge ? await file.write(rest) : file.writeSync(rest);
   }
+  freeBytes(bytes);
 }
 
 /** Sets mode and time. Bits that give rights to whoever runs the file are left out. */
