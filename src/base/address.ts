@@ -50,8 +50,9 @@ const HEX: readonly string[] = Array.from(
   (_, i) => i.toString(16).padStart(2, "0"),
 );
 
-/** Lowercase hex. */
-export function toHex(bytes: Uint8Array): string {
+/** Lowercase hex, by the runtime where it can do that. */
+export function toHex(bytes: Uint8Array & { toHex?: () => string }): string {
+  if (bytes.toHex !== undefined) return bytes.toHex();
   let text = "";
   for (let i = 0; i < bytes.length; i++) text += HEX[bytes[i]!];
   return text;

@@ -11,9 +11,9 @@ const TABLE = Uint32Array.from({ length: 256 }, (_, n) => {
   return c >>> 0;
 });
 
-/** CRC-32 of the bytes, as an unsigned 32-bit integer. */
-export function crc32(bytes: Uint8Array): number {
+/** CRC-32 of the bytes, or of so many at their beginning, as an unsigned 32-bit integer. */
+export function crc32(bytes: Uint8Array, length = bytes.length): number {
   let c = 0xffffffff;
-  for (let i = 0; i < bytes.length; i++) c = TABLE[(c ^ bytes[i]!) & 0xff]! ^ (c >>> 8);
+  for (let i = 0; i < length; i++) c = TABLE[(c ^ bytes[i]!) & 0xff]! ^ (c >>> 8);
   return (c ^ 0xffffffff) >>> 0;
 }

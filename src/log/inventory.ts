@@ -106,13 +106,17 @@ function isSealedLength(length: number): boolean {
  */
 export function packEntries(entries: Iterable<InventoryEntry>): PackedEntries {
   const refuse = (state: string) => new VaultError("failed", `Cannot pack entries: ${state}`);
-  const writer = new ByteWriter(ENTRY_BYTES * 64);
+  const writer = new ByteWriter(ENTRY_BYTES * (Array.isArray(entries) ? entries.length : 64));
   for (const { address, length } of entries) {
     if (address.length !== HASH_BYTES) throw refuse(`an address has ${address.length} bytes`);
     if (!isSealedLength(length)) throw refuse(`a sealed length is ${length}`);
     writer.raw(address).u32(length);
   }
   const unsorted = writer.finish();
+  const read = (bytes: Bytes) => {
+    return PackedEntries.read(new ByteReader(bytes, "packed entries"), bytes.length / ENTRY_BYTES);
+  };
+  if (unsorted.length <= ENTRY_BYTES) return read(unsorted.slice());
 
   // Sorted are the places of the entries; the first four bytes of a hash nearly always decide.
   const view = new DataView(unsorted.buffer, unsorted.byteOffset, unsorted.byteLength);
@@ -137,10 +141,7 @@ export function packEntries(entries: Iterable<InventoryEntry>): PackedEntries {
       throw refuse("one address comes with two lengths");
     }
   }
-  return PackedEntries.read(
-    new ByteReader(sorted.subarray(0, filled), "packed entries"),
-    filled / ENTRY_BYTES,
-  );
+  return read(sorted.subarray(0, filled));
 }
 
 /** No entries. */

@@ -64,6 +64,7 @@ function refusal(error: unknown, action: string): unknown {
 
 /** Columns laid out for their checksum; grows, and is used again, as a flush checksums thousands of rows. */
 let scratch = new DataView(new ArrayBuffer(1024));
+let scratchBytes = new Uint8Array(scratch.buffer);
 
 /** CRC over column values, in the order given: each behind its type, blobs and texts behind their length too. */
 export function rowChecksum(...columns: Column[]): number {
@@ -83,23 +84,27 @@ export function rowChecksum(...columns: Column[]): number {
       makeRoom(at, 5 + bytes.length);
       scratch.setUint8(at, typeof column === "string" ? 2 : 3);
       scratch.setUint32(at + 1, bytes.length);
-      new Uint8Array(scratch.buffer).set(bytes, at + 5);
+      scratchBytes.set(bytes, at + 5);
       at += 5 + bytes.length;
     }
   }
-  return crc32(new Uint8Array(scratch.buffer, 0, at));
+  return crc32(scratchBytes, at);
 }
 
 function makeRoom(used: number, extra: number): void {
   if (used + extra <= scratch.byteLength) return;
   const larger = new Uint8Array(2 * (used + extra));
-  larger.set(new Uint8Array(scratch.buffer, 0, used));
+  larger.set(scratchBytes.subarray(0, used));
   scratch = new DataView(larger.buffer);
+  scratchBytes = larger;
 }
 
 /** Values that one statement of {@link IndexDatabase.allOf} takes. */
 const VALUES_AT_ONCE = 64;
 const PLACES = Array.from({ length: VALUES_AT_ONCE }, () => "?").join(", ");
+
+/** Rows that one statement of {@link IndexDatabase.insertAll} takes. */
+const ROWS_AT_ONCE = 32;
 
 /** A SQLite database that can be thrown away. */
 export class IndexDatabase {
@@ -293,6 +298,23 @@ export class IndexDatabase {
       rows.push(...this.all(`${sql} IN (${PLACES})`, ...some));
     }
     return rows;
+  }
+
+  /**
+   * Inserts rows, many with one statement, as each call takes longer than the insertion; says how many rows it changed. What
+   * comes before and after the values makes the statement.
+   */
+  insertAll(before: string, rows: readonly (readonly Column[])[], after = ""): number {
+    let changed = 0;
+    for (let start = 0; start < rows.length;) {
+      const count = rows.length - start >= ROWS_AT_ONCE ? ROWS_AT_ONCE : 1;
+      const places = `(${Array.from(rows[start]!, () => "?").join(", ")})`;
+      const values = Array.from({ length: count }, () => places).join(", ");
+      const some = count === 1 ? rows[start]! : rows.slice(start, start + count).flat();
+      changed += this.run(`${before} ${values} ${after}`, ...some);
+      start += count;
+    }
+    return changed;
   }
 
   /** Runs `work` in one transaction; nested calls join the outer one. */

@@ -143,6 +143,16 @@ export class FrameIndex {
     return new Map(rows.map(frameOf).map((frame) => [toHex(frame.address), frame]));
   }
 
+  /** As `findByLabel`, of many, by label in hex. */
+  findAllByLabel(labels: readonly Bytes[]): Map<string, FrameRow> {
+    const rows = this.#database.allOf(
+      `SELECT ${FRAME_COLUMNS} FROM frames WHERE label`,
+      labels,
+    );
+    const frames = rows.map(frameOf).sort((a, b) => b.row - a.row); // of several the first counts
+    return new Map(frames.map((frame) => [toHex(frame.label!), frame]));
+  }
+
   findByLabel(label: Bytes): FrameRow | null {
     const row = this.#database.get(
       `SELECT ${FRAME_COLUMNS} FROM frames WHERE label = ? ORDER BY row LIMIT 1`,
@@ -179,6 +189,28 @@ export class FrameIndex {
       length,
       frameChecksum(frame),
     ) === 1;
+  }
+
+  /** Adds frames, unless their addresses are known; says whether all were new. */
+  addAll(frames: readonly FramePlace[]): boolean {
+    return this.#database.insertAll(
+      `INSERT INTO frames(address, label, kind, pack, offset, length, crc) VALUES`,
+      frames.map((frame) => {
+        const { address, label, kind, pack, offset, length } = frame;
+        const crc = frameChecksum(frame);
+        return [address, label, OBJECT_KINDS[kind], pack, offset, length, crc];
+      }),
+      "ON CONFLICT(address) DO NOTHING",
+    ) === frames.length;
+  }
+
+  /** Objects that there are rows of in a pack, and their bytes. */
+  sumsOf(pack: number): { objects: number; bytes: number } {
+    const row = this.#database.get(
+      "SELECT count(*) AS objects, ifnull(sum(length), 0) AS bytes FROM frames WHERE pack = ?",
+      pack,
+    )!;
+    return { objects: integer(row, "objects"), bytes: integer(row, "bytes") };
   }
 
   /** Gives the frame of this address a label. */

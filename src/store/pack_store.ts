@@ -160,9 +160,12 @@ export class PackStore implements ChunkStore {
 
   // Finding and reading
 
-  #lookUp(address: Address): FramePlace | null {
+  /** @param indexed what the index has, if it has been asked */
+  #lookUp(address: Address, indexed?: FramePlace | null): FramePlace | null {
     const pending = this.#pending.find(address);
-    if (pending === null) return this.guard(() => this.index.find(address));
+    if (pending === null) {
+      return indexed !== undefined ? indexed : this.guard(() => this.index.find(address));
+    }
     this.#appender.check(); // After a failure what was waiting is gone.
     return pending;
   }
@@ -239,10 +242,23 @@ export class PackStore implements ChunkStore {
     return bytes;
   }
 
-  /** The sealed object with this label, if the store has one. */
-  findLabel(label: Bytes): FramePlace | null {
+  /** What the index has of many objects: good for `findLabel` and `putSync` until something else is waited for. */
+  lookAhead({ labels, addresses }: { labels: readonly Bytes[]; addresses: readonly Address[] }): {
+    byLabel: Map<string, FramePlace>;
+    byAddress: Map<string, FramePlace>;
+  } {
+    return this.guard(() => ({
+      byLabel: this.index.findAllByLabel(labels),
+      byAddress: this.index.findAll(addresses),
+    }));
+  }
+
+  /** The sealed object with this label, if the store has one; `indexed` is what the index has, if it has been asked. */
+  findLabel(label: Bytes, indexed?: FramePlace | null): FramePlace | null {
     const pending = this.#pending.findByLabel(label);
-    if (pending === null) return this.guard(() => this.index.findByLabel(label));
+    if (pending === null) {
+      return indexed !== undefined ? indexed : this.guard(() => this.index.findByLabel(label));
+    }
     this.#appender.check();
     return pending;
   }
@@ -266,10 +282,10 @@ export class PackStore implements ChunkStore {
   }
 
   /** As `put`, at once. Who puts many waits for {@link PackStore.room} now and then. */
-  putSync(object: NewObject): boolean {
+  putSync(object: NewObject, indexed?: FramePlace | null): boolean {
     this.#appender.check();
     const { kind, pieces } = object;
-    const known = this.#lookUp(object.address);
+    const known = this.#lookUp(object.address, indexed);
     if (known !== null) {
       if (kind === "sealed" && known.kind === "held") this.#vouch(known, pieces);
       return false;
@@ -346,14 +362,15 @@ export class PackStore implements ChunkStore {
         pack = this.index.pack(frame.pack) ?? newPackRow(frame.pack);
         touched.set(frame.pack, pack);
       }
-      // After a rebuild in the middle of a flush some of the frames are indexed already.
-      if (this.index.add(frame)) {
-        pack.objects++;
-        pack.bytes += frame.length;
-      }
+      pack.objects++;
+      pack.bytes += frame.length;
       pack.length = Math.max(pack.length, frame.offset + frame.length);
     }
-    for (const pack of touched.values()) this.index.setPack(pack);
+    // After a rebuild in the middle of a flush some of the frames are indexed already.
+    const isAllNew = this.index.addAll(frames);
+    for (const pack of touched.values()) {
+      this.index.setPack(isAllNew ? pack : { ...pack, ...this.index.sumsOf(pack.number) });
+    }
     this.#enterSegments(
       frames.flatMap(({ address, bytes }) => bytes === null ? [] : [{ address, bytes }]),
     );

@@ -6,7 +6,7 @@
  * @module
  */
 
-import { isVaultError, toHex } from "../base/mod.ts";
+import { type Bytes, equalBytes, isVaultError, toHex } from "../base/mod.ts";
 import { decodeManifest, encodeManifest, ReferenceBuilder, References } from "../content/mod.ts";
 import {
   type ContentBody,
@@ -18,10 +18,11 @@ import {
 import type { Draft } from "./commit.ts";
 import type { VaultContext } from "./context.ts";
 import { type Before, isUnchanged } from "./put.ts";
+import type { IndexedKey } from "./record_index.ts";
 import type { SealedFile, SealJob } from "./small_work.ts";
 import { JOB_FILES } from "./tree_work.ts";
 import type { FileMeta, PutResult } from "./types.ts";
-import { latestVersion, type NamedKey, nameKey, readBody } from "./versions.ts";
+import { latestOf, type NamedKey, nameKey, readBody } from "./versions.ts";
 
 /** A file of at most one chunk, a folder or a link. */
 export interface SmallEntry {
@@ -31,12 +32,21 @@ export interface SmallEntry {
   meta: FileMeta;
 }
 
+/** What a put of an entry gives, with the tag of its key. */
+export interface SmallResult {
+  result: PutResult;
+  tag: Bytes;
+}
+
 /** An entry with what goes before it. */
 interface Placed {
   entry: SmallEntry;
   key: NamedKey;
   before: Before;
 }
+
+/** What the index knows of the sealed files. */
+type KnownObjects = ReturnType<VaultContext["store"]["lookAhead"]>;
 
 /** What an entry's bytes are. */
 interface Content {
@@ -52,7 +62,7 @@ export async function putSmall(
   context: VaultContext,
   entries: readonly SmallEntry[],
   { signal }: { signal?: AbortSignal | undefined },
-): Promise<(PutResult | null)[]> {
+): Promise<(SmallResult | null)[]> {
   const keys = nameKeys(context, entries);
   const names = keys.flatMap((key) => key === null ? [] : [toHex(key.tag)]);
   return await context.turns.take(names, () =>
@@ -61,8 +71,13 @@ export async function putSmall(
       const files = await sealAll(context, placed);
       signal?.throwIfAborted();
       await context.store.room();
+      const sealed = files.flatMap((file) => file?.what === "sealed" ? [file] : []);
+      const known = context.store.lookAhead({
+        labels: sealed.map(({ id }) => id),
+        addresses: sealed.map(({ address }) => address),
+      });
       const described = placed.map((each, i) => {
-        return each === null ? null : describe(context, each, files[i] ?? null);
+        return each === null ? null : describe(context, each, { file: files[i] ?? null, known });
       });
       freeAll(files);
       return await record(context, described);
@@ -93,18 +108,20 @@ function place(
   entries: readonly SmallEntry[],
   keys: readonly (NamedKey | null)[],
 ): (Placed | null)[] {
-  return context.database.guard(() =>
-    entries.map((entry, i) => {
+  return context.database.guard(() => {
+    const rows = context.index.keysOf(keys.flatMap((key) => key === null ? [] : [key.tag]));
+    return entries.map((entry, i) => {
       const key = keys[i]!;
-      const before = key === null ? null : lookBefore(context, key);
+      const row = key === null ? null : rows.get(toHex(key.tag)) ?? null;
+      const before = key === null ? null : lookBefore(context, row);
       return key === null || before === null ? null : { entry, key, before };
-    })
-  );
+    });
+  });
 }
 
 /** What a new version follows, if that is one version with its manifest at hand, or none. */
-function lookBefore(context: VaultContext, key: NamedKey): Before | null {
-  const found = latestVersion(context, key);
+function lookBefore(context: VaultContext, row: IndexedKey | null): Before | null {
+  const found = latestOf(context, row);
   if (found === null) {
     return { ...nextVersion({ heads: [] }), latest: null, body: null, manifest: null };
   }
@@ -172,9 +189,11 @@ function jobOf(placed: readonly Placed[]): SealJob {
 function describe(
   context: VaultContext,
   { entry, key, before }: Placed,
-  file: SealedFile | null,
-): { result: PutResult; draft: Draft | null } | null {
-  const content = contentOf(context, entry, { file, old: before.manifest?.references ?? null });
+  { file, known }: { file: SealedFile | null; known: KnownObjects },
+): (SmallResult & { draft: Draft | null }) | null {
+  const { tag } = key;
+  const old = before.manifest?.references ?? null;
+  const content = contentOf(context, entry, { file, old, known });
   if (content === null) return null;
   const { references, addedBytes } = content;
   const { meta, size } = entry;
@@ -187,12 +206,12 @@ function describe(
     newChunks: Number(addedBytes > 0),
     addedBytes,
     version: before.depth,
-    id: key.tag, // until the record has one
+    id: tag, // until the record has one
     unchanged: false,
   };
   if (isUnchanged(before, references, meta)) {
     const { id, depth: version } = before.latest!;
-    return { result: { ...result, id, version, unchanged: true }, draft: null };
+    return { result: { ...result, id, version, unchanged: true }, tag, draft: null };
   }
   const body: ContentBody = {
     kind: "put",
@@ -206,16 +225,20 @@ function describe(
   const { inventory } = makeInventory(newNeeds(references, before));
   const { depth, parents } = before;
   const draft: Draft = {
-    record: (clock) => ({ kind: "put", clock, keyTag: key.tag, depth, parents, inventory }),
+    record: (clock) => ({ kind: "put", clock, keyTag: tag, depth, parents, inventory }),
     body,
   };
-  return { result, draft };
+  return { result, tag, draft };
 }
 
 function contentOf(
   context: VaultContext,
   { meta, size }: SmallEntry,
-  { file, old }: { file: SealedFile | null; old: References | null },
+  { file, old, known: { byLabel, byAddress } }: {
+    file: SealedFile | null;
+    old: References | null;
+    known: KnownObjects;
+  },
 ): Content | null {
   if (meta.type !== "file") return { references: References.none, addedBytes: 0 };
   if (file === null) return null;
@@ -227,10 +250,13 @@ function contentOf(
       : null;
   }
   const { id } = file;
-  const known = store.findLabel(id);
+  const known = store.findLabel(id, byLabel.get(toHex(id)) ?? null);
   const address = known?.address ?? file.address;
   const sealedLength = known?.length ?? file.bytes.length;
-  if (known === null) store.putSync({ kind: "sealed", address, pieces: [file.bytes] });
+  if (known === null) {
+    const indexed = byAddress.get(toHex(address)) ?? null;
+    store.putSync({ kind: "sealed", address, pieces: [file.bytes] }, indexed);
+  }
   const references = new ReferenceBuilder(1).add({ id, address, length: size, sealedLength });
   return { references: references.finish(), addedBytes: known === null ? sealedLength : 0 };
 }
@@ -240,7 +266,7 @@ function newNeeds(references: References, { manifest }: Before) {
   if (references.count === 0) return NO_ENTRIES;
   const address = references.address(0);
   for (let i = 0; i < (manifest?.references.count ?? 0); i++) {
-    if (toHex(manifest!.references.address(i)) === toHex(address)) return NO_ENTRIES;
+    if (equalBytes(manifest!.references.address(i), address)) return NO_ENTRIES;
   }
   return packEntries([{ address, length: references.sealedLength(0) }]);
 }
@@ -248,15 +274,16 @@ function newNeeds(references: References, { manifest }: Before) {
 /** Commits what is new. */
 async function record(
   context: VaultContext,
-  described: readonly ({ result: PutResult; draft: Draft | null } | null)[],
-): Promise<(PutResult | null)[]> {
+  described: readonly (SmallResult & { draft: Draft | null } | null)[],
+): Promise<(SmallResult | null)[]> {
   const drafts = described.flatMap((each) =>
     each === null || each.draft === null ? [] : each.draft
   );
   const committed = await context.committer.commitAll(drafts);
   let next = 0;
   return described.map((each) => {
-    if (each === null || each.draft === null) return each && each.result;
-    return { ...each.result, id: committed[next++]!.id };
+    if (each === null || each.draft === null) return each;
+    const { result, tag } = each;
+    return { result: { ...result, id: committed[next++]!.id }, tag };
   });
 }

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { asVaultError, CHUNK_BYTES_MIN, quoteKey, VaultError } from "../base/mod.ts";
+import { asVaultError, type Bytes, CHUNK_BYTES_MIN, quoteKey, VaultError } from "../base/mod.ts";
 import { type ByteSource, sourceOf, sourceOfFile } from "./byte_source.ts";
 import type { VaultContext } from "./context.ts";
 import { countCopies } from "./copies.ts";
@@ -64,6 +64,7 @@ function* tasks(
   let progress: TreeProgress | null = null;
   let batch: Entry[] = [];
   let batchBytes = 0;
+  let files = 0;
   const takeBatch = (): Task<PutOutcome[]> => {
     const entries = batch;
     const bytes = batchBytes + entries.length * BATCH_ENTRY_BYTES;
@@ -88,6 +89,7 @@ function* tasks(
     if (isBatched(found)) {
       batch.push(found);
       batchBytes += heldBytes(found);
+      if (heldBytes(found) > 0) context.smallFiles.expect(++files);
       if (batch.length >= BATCH_ENTRIES || batchBytes >= BATCH_BYTES) yield takeBatch();
       continue;
     }
@@ -147,7 +149,12 @@ async function putBatch(
     return taken === null ? [] : [{ i, entry: taken }];
   });
   const put = await putSmall(context, small.map(({ entry }) => entry), options);
-  put.forEach((result, j) => results[small[j]!.i] = result);
+  const tags = new Array<Bytes | null>(entries.length).fill(null);
+  put.forEach((each, j) => {
+    const { i } = small[j]!;
+    results[i] = each && each.result;
+    tags[i] = each && each.tag;
+  });
 
   const outcomes = new Array<PutOutcome>(entries.length);
   const left: Task<PutOutcome>[] = [];
@@ -170,7 +177,7 @@ async function putBatch(
   for await (const outcome of inOrder(left, LEFT_IN_WORK)) outcomes[places[next++]!] = outcome;
   entries.forEach(({ met }, i) => {
     const outcome = outcomes[i]!;
-    met?.folder.leave(met, "result" in outcome ? outcome.result : null);
+    met?.folder.leave(met, "result" in outcome ? outcome.result : null, tags[i]!);
   });
   return outcomes;
 }

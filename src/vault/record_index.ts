@@ -39,6 +39,7 @@ import {
   writeTotals,
   writeVersion,
 } from "./record_rows.ts";
+import { VersionBatch } from "./version_batch.ts";
 
 export {
   type IndexedKey,
@@ -97,7 +98,12 @@ export class RecordIndex {
   /** Those of some keys that there are, by tag in hex. */
   keysOf(tags: readonly Bytes[]): Map<string, IndexedKey> {
     const keys = this.#database.allOf("SELECT * FROM keys WHERE tag", tags).map(readKey);
-    return new Map(keys.map((key) => [toHex(key.tag), key]));
+    const found = new Map(keys.map((key) => [toHex(key.tag), key]));
+    const missing = tags.filter((tag) => !found.has(toHex(tag)));
+    if (this.#database.allOf("SELECT 1 AS one FROM versions WHERE key_tag", missing).length > 0) {
+      throw new IndexDamage("a key has versions but no row");
+    }
+    return found;
   }
 
   /** All keys, live or deleted, by tag. */
@@ -292,6 +298,8 @@ export class RecordIndex {
     totals: Totals,
   ): void {
     const isDropped = this.#droppedIn(segment.vaultId);
+    const tags = segment.records.flatMap((each) => isVersionRecord(each) ? [each.keyTag] : []);
+    const batch = new VersionBatch(this.#database, { ids: segment.ids, tags });
     segment.records.forEach((record, position) => {
       const id = segment.ids[position]!;
       if (record.clock > totals.clock) totals.clock = record.clock;
@@ -302,12 +310,14 @@ export class RecordIndex {
         const dropped = isDropped(id);
         this.#enterVersion(
           { id, keyTag, op, depth, clock, parents, dropped, ...place, size },
-          totals,
+          { totals, batch },
         );
       } else if (record.kind === "prune") {
-        for (const { address, list } of prunes.get(position) ?? []) {
-          this.#enterPrune(segment.vaultId, { address, list }, totals);
-        }
+        batch.aside(() => {
+          for (const { address, list } of prunes.get(position) ?? []) {
+            this.#enterPrune(segment.vaultId, { address, list }, totals);
+          }
+        });
       } else {
         const tag = {
           record: id,
@@ -323,6 +333,7 @@ export class RecordIndex {
         );
       }
     });
+    batch.write();
   }
 
   /** Of another vault only what tells which objects it needs. Says how many versions came to it. */
@@ -372,15 +383,18 @@ export class RecordIndex {
     }
   }
 
-  #enterVersion(version: IndexedVersion, totals: Totals): void {
-    if (this.#addVersion(version) === 0) return;
-    const key = this.#keyRow(version.keyTag);
+  #enterVersion(
+    version: IndexedVersion,
+    { totals, batch }: { totals: Totals; batch: VersionBatch },
+  ): void {
+    if (!batch.add(version)) return;
+    const key = batch.key(version.keyTag);
     if (!version.dropped) {
       totals.versions++;
       totals.bytes += version.size;
     }
     if (version.dropped || (key !== null && version.depth <= key.depthMax)) {
-      this.#refold(version.keyTag, totals);
+      batch.aside(() => this.#refold(version.keyTag, totals));
       return;
     }
     // The usual case: it is deeper than all there is, so it is a head, and the latest.
@@ -388,7 +402,7 @@ export class RecordIndex {
     const heads = (key?.heads ?? []).filter((head) => !replaced.has(toHex(head)));
     const deleted = version.op === "delete";
     totals.keys += Number(!deleted) - Number(key !== null && !key.deleted);
-    this.#writeKey({
+    batch.setKey({
       tag: version.keyTag,
       heads: [version.id, ...heads],
       latest: version.id,
@@ -435,13 +449,6 @@ export class RecordIndex {
       depthMax: versions.reduce((max, version) => Math.max(max, version.depth), 0),
       deleted,
     });
-  }
-
-  #addVersion(version: IndexedVersion): number {
-    return this.#database.run(
-      "INSERT OR IGNORE INTO versions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-      ...writeVersion(version),
-    );
   }
 
   #replaceVersion(version: IndexedVersion): void {

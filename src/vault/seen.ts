@@ -94,13 +94,17 @@ export class SeenFolder {
     return { folder: this, name, marks, isResting, before };
   }
 
-  /** Says what became of a file that was met: the version it is now, or null. */
-  leave({ name, marks, isResting, before }: Met, result: PutResult | null): void {
+  /** Says what became of a file that was met: the version it is now, or null; with the tag of its key, if that is at hand. */
+  leave(
+    { name, marks, isResting, before }: Met,
+    result: PutResult | null,
+    keyTag: Bytes | null = null,
+  ): void {
     this.#waiting--;
     if (result !== null && (isResting || before !== null)) {
       const { id, version, chunks } = result;
       if (before === null || !equalBytes(before.id, id)) this.#hasChanged = true;
-      const tag = before?.tag ?? this.#context.keys.keyTag(result.key);
+      const tag = before?.tag ?? keyTag ?? this.#context.keys.keyTag(result.key);
       this.#after.set(name, { marks, tag, id, version, chunks });
     }
     this.#saveAtEnd();

@@ -18,7 +18,7 @@ import {
 } from "../base/mod.ts";
 import { clockMs, type ContentBody, foldHistory, latestAt, type VersionBody } from "../log/mod.ts";
 import type { VaultContext } from "./context.ts";
-import type { IndexedVersion } from "./record_index.ts";
+import type { IndexedKey, IndexedVersion } from "./record_index.ts";
 import type { FileMeta, VersionInfo, VersionSelector } from "./types.ts";
 
 /** A key's name, checked, with its tag. */
@@ -38,9 +38,16 @@ export function latestVersion(
   context: VaultContext,
   key: NamedKey,
 ): { latest: IndexedVersion; heads: readonly RecordId[] } | null {
-  const row = context.index.key(key.tag);
+  return latestOf(context, context.index.key(key.tag));
+}
+
+/** As {@link latestVersion}, of a key that has been looked up. */
+export function latestOf(
+  { index }: VaultContext,
+  row: IndexedKey | null,
+): { latest: IndexedVersion; heads: readonly RecordId[] } | null {
   if (row === null || row.latest === null) return null;
-  return { latest: context.index.knownVersion(row.latest), heads: row.heads };
+  return { latest: index.knownVersion(row.latest), heads: row.heads };
 }
 
 /** All versions of a key that are kept, oldest first. @throws VaultError `not_found` if there is none */
