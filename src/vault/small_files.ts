@@ -19,8 +19,11 @@ import { type SmallTarget, writeFiles } from "./small_write.ts";
 /** So many jobs the worker has at a time. */
 const SENT_JOBS_MAX = 4;
 
-/** While more than these wait beside, this thread has nothing else to do and takes its share. */
-const WAITING_JOBS_MIN = 8;
+/**
+ * While more than these wait beside, this thread takes its share. Of what is stored it has enough to do with looking up and
+ * appending, of what is fetched next to nothing.
+ */
+const WAITING_JOBS_MIN = { seal: 24, write: 0 } as const;
 
 /** From this many files on a worker is worth its start, which takes some 100 ms. */
 const WORKER_FILES_MIN = 256;
@@ -101,8 +104,12 @@ export class SmallFiles {
       const letter = { task, job: waiting.job, padding: this.#sealer.isPadding };
       this.#worker!.postMessage(letter satisfies SmallLetter);
     }
-    const left = this.#state === "ready" ? WAITING_JOBS_MIN : 0;
-    if (!this.#isBusy && this.#queue.length > left) void this.#work(this.#queue.shift()!);
+    // From the other end: two threads that make files in one folder wait for each other.
+    const last = this.#queue.at(-1);
+    if (this.#isBusy || last === undefined) return;
+    const kind = "seal" in last.job ? "seal" : "write";
+    const left = this.#state === "ready" ? WAITING_JOBS_MIN[kind] : 0;
+    if (this.#queue.length > left) void this.#work(this.#queue.pop()!);
   }
 
   async #work({ job, resolve }: Waiting): Promise<void> {

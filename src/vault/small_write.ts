@@ -10,7 +10,6 @@
 import { type Bytes, freeBytes } from "../base/mod.ts";
 import { decompress, type ReferenceFields } from "../content/mod.ts";
 import type { Sealer } from "../seal/mod.ts";
-import { matchesAddress } from "../store/mod.ts";
 
 /** A file to be written where nothing is. */
 export interface SmallTarget {
@@ -103,7 +102,8 @@ async function openChunk(
   sealed: Bytes | null,
 ): Promise<Bytes | null> {
   if (chunk === null) return new Uint8Array(0);
-  if (sealed === null || !await matchesAddress(chunk.reference.address, sealed)) return null;
+  // Tag and id prove the same bytes as the address; what is wrong with others is said when they are read alone.
+  if (sealed === null) return null;
   return await sealer.open(sealed, chunk.reference, decompress);
 }
 
