@@ -13,8 +13,10 @@ const flags = parseArgs(Deno.args, {
 });
 const count = (text: unknown, otherwise: number) =>
   typeof text === "string" && /^\d{1,9}$/.test(text) ? Number(text) : otherwise;
+const seed = count(flags.seed, Date.now() % 1_000_000);
+console.error(`seed ${seed}`);
 const report = await soak({
-  seed: count(flags.seed, Date.now() % 1_000_000),
+  seed,
   chaosMs: count(flags.seconds, 300) * 1000,
   files: count(flags.files, 2000),
   olderVersionsRead: 300,
