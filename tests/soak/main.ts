@@ -15,12 +15,16 @@ const count = (text: unknown, otherwise: number) =>
   typeof text === "string" && /^\d{1,9}$/.test(text) ? Number(text) : otherwise;
 const seed = count(flags.seed, Date.now() % 1_000_000);
 console.error(`seed ${seed}`);
-const report = await soak({
+const working = soak({
   seed,
   chaosMs: count(flags.seconds, 300) * 1000,
   files: count(flags.files, 2000),
   olderVersionsRead: 300,
   onStep: (text) => console.error(text),
+});
+const report = await working.catch((error) => {
+  console.error(error instanceof SuppressedError ? error.suppressed : error);
+  Deno.exit(1);
 });
 for (const problem of report.problems) console.log(`✗ ${problem}`);
 const { acknowledged, kills, healMs, problems } = report;
