@@ -5,7 +5,7 @@
  * @module
  */
 
-import { dirname } from "@std/path";
+import { dirname } from "node:path";
 import type { Bytes } from "./bytes.ts";
 
 /** An open file. */

@@ -7,7 +7,7 @@
  * @module
  */
 
-import { resolve } from "@std/path";
+import { resolve } from "node:path";
 import { type Bytes, concatBytes, freeBytes } from "../base/mod.ts";
 import { readSecretLine } from "./prompt.ts";
 

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { resolve } from "@std/path";
+import { resolve } from "node:path";
 import {
   asVaultError,
   type Bytes,
