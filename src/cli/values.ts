@@ -60,13 +60,12 @@ const SIZE_UNITS: Readonly<Record<string, number>> = {
   p: 1024 ** 5,
 };
 
-/** A size such as `500GiB`, `1.5T` or `4096`, in bytes; units are powers of 1024. */
+/** A size such as `500GiB`, `1.5T`, `4096` or `0`, in bytes; units are powers of 1024. */
 export function readSize(text: string, what: string): number {
   const match = /^(\d{1,15}(?:\.\d{1,6})?) ?([kmgtp]?)(?:i?b)?$/i.exec(text);
-  const bytes = match === null ? 0 : Math.round(
-    Number(match[1]) * SIZE_UNITS[match[2]!.toLowerCase()]!,
-  );
-  if (bytes < 1 || !Number.isSafeInteger(bytes)) {
+  const exact = match === null ? NaN : Number(match[1]) * SIZE_UNITS[match[2]!.toLowerCase()]!;
+  const bytes = Math.round(exact);
+  if ((bytes < 1 && exact !== 0) || !Number.isSafeInteger(bytes)) {
     throw refuse(text, what, "not a size such as 500GiB or 2T");
   }
   return bytes;

@@ -21,7 +21,7 @@ export interface MeshPeer {
 /** A member, ourselves and evicted ones included. */
 export interface MeshMember {
   readonly node: NodeId;
-  /** Its share of the objects, relative to the others'; above 0. */
+  /** Its share of the objects, relative to the others'; 0 for one that holds none. */
   readonly weight: number;
   /** Whether anyone has heard of it lately: who is not present holds no copies that count. */
   readonly isPresent: boolean;

@@ -80,7 +80,7 @@ export class Placement {
     this.version = view.version;
     this.replicas = view.replicas;
     this.#present = view.members.filter((member) =>
-      member.isPresent && member.evictedAfter === null
+      member.isPresent && member.evictedAfter === null && member.weight > 0
     );
     this.#draws = draws;
   }
@@ -90,7 +90,7 @@ export class Placement {
     return Math.min(this.replicas, this.#present.length);
   }
 
-  /** All present members, those that should hold the part first. */
+  /** All present members that hold anything, those that should hold the part first. */
   ranked(partition: number): readonly NodeId[] {
     return this.#ranked[partition] ??= this.#present
       .map(({ node, weight }) => ({ node, score: weight * this.#draws.of(node, partition) }))

@@ -60,7 +60,7 @@ export interface MemberClaim {
   readonly name: string;
   /** Where it is reached, as `host:port`, best first. */
   readonly addresses: readonly string[];
-  /** Its capacity, GiB: what its share of the objects is in proportion to. */
+  /** Its capacity, GiB: what its share of the objects is in proportion to. 0: it holds none for others. */
   readonly weight: number;
   /** Milliseconds since 1970; of several statements of one node the one with the highest counts. */
   readonly stamp: number;
@@ -234,7 +234,7 @@ function readMember(reader: ByteReader): Claim {
     return address;
   });
   const weight = reader.u32();
-  if (weight < 1 || weight > WEIGHT_GIB_MAX) throw reader.fail(`weight ${weight} is out of range`);
+  if (weight > WEIGHT_GIB_MAX) throw reader.fail(`weight ${weight} is out of range`);
   const admission = readAdmission(reader);
   const node = sha256(publicKey);
   return {

@@ -69,6 +69,15 @@ Deno.test("Placement: with one copy, shares are as the weights", () => {
   }
 });
 
+Deno.test("Placement: who has no weight holds nothing, however few the others are", () => {
+  const placement = place([member("full"), member("idle", { weight: 0 })], 2);
+  for (let partition = 0; partition < PARTITIONS; partition++) {
+    assertEquals(placement.ranked(partition), [idOf("full")]);
+    assertEquals(placement.holdersOfPartition(partition), [idOf("full")]);
+  }
+  assertEquals(placement.copies, 1);
+});
+
 Deno.test("Placement: depends on neither the order of members nor on what was drawn before", () => {
   const dice = new Dice(1);
   const draws = new Draws();

@@ -44,6 +44,9 @@ Deno.test("decodeStatement: says what was signed, and the id is the hash of its 
   assertEquals(member.addresses, ["10.0.0.1:3000", "[fd00::1]:3000"]);
   assertEquals([member.name, member.weight, member.stamp], ["anna", 500, T0]);
 
+  const idle = decodeStatement(memberOf("anna", { weight: 0 }), NETWORK);
+  assertEquals(idle.kind === "member" && idle.weight, 0);
+
   const settings = decodeStatement(
     signSettings(NETWORK, { stamp: 5, replicas: 4 }, AUTHORITY),
     NETWORK,
@@ -143,7 +146,7 @@ Deno.test("decodeStatement: what a member says is bounded and can't steer a term
     { addresses: Array.from({ length: 9 }, () => "a:1") },
     { name: "\u001b[2J" },
     { name: "x".repeat(256) },
-    { weight: 0 },
+    { weight: 2 ** 24 + 1 },
     { certificate: new Uint8Array(2049) },
   ];
   for (const claim of bad) {

@@ -75,7 +75,7 @@ export const serve = defineCommand({
       kind: "value",
       value: "SIZE",
       read: readSize,
-      help: "its share is in proportion to this (default 100GiB)",
+      help: "its share is in proportion to this; 0: none (100GiB)",
     },
   },
   operands: [],
@@ -108,7 +108,7 @@ export const serve = defineCommand({
       ...(join === undefined ? {} : { token: join }),
       ...(replicas === undefined ? {} : { replicas }),
       ...(downAfterMs === undefined ? {} : { downAfterMs }),
-      ...(capacity === undefined ? {} : { capacityGib: Math.max(1, Math.round(capacity / GIB)) }),
+      ...(capacity === undefined ? {} : { capacityGib: wholeGib(capacity) }),
       signal,
       run: runInNode,
       onListening: ({ host, port }) => io.err(`listening on ${atHost(host)}:${port}\n`),
@@ -118,6 +118,11 @@ export const serve = defineCommand({
     });
   },
 });
+
+/** Only 0 is nothing: any other share is one. */
+function wholeGib(bytes: number): number {
+  return bytes === 0 ? 0 : Math.max(1, Math.round(bytes / GIB));
+}
 
 function atHost(host: string): string {
   return host.includes(":") ? `[${host}]` : host;
