@@ -157,6 +157,7 @@ Deno.test("status --json: these fields", async () => {
     "logicalBytes",
     "network",
     "node",
+    "padding",
     "peers",
     "protected",
     "replicas",
