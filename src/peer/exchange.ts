@@ -45,6 +45,8 @@ export interface ExchangeOptions {
   logs: Pick<LogSync, "waitFor">;
   pins: PinSets;
   onLiar: (node: NodeId, address: Address) => void;
+  /** Told of objects that are durable here because a peer wanted them to be kept. */
+  onKept: (addresses: readonly Address[]) => void;
 }
 
 /** Answers requests about objects. */
@@ -112,7 +114,7 @@ export class Exchange {
     signal: AbortSignal,
   ): Promise<Requests["keep"]["reply"]> {
     if (needs.length > KEEP_NEEDS_MAX) throw tooMany("keep", needs.length);
-    const { store, logs, pins } = this.#options;
+    const { store, logs, pins, onKept } = this.#options;
     return await this.#countKeep(from, async () => {
       for (const { address } of needs) pins.coming.add(address);
       // When one of the two fails, nobody waits for the other.
@@ -139,6 +141,7 @@ export class Exchange {
         // The records are entered: what they need is live, and what they don't is nobody's.
         if (log !== null) pins.coming.delete(address);
       });
+      onKept(needs.filter((_, i) => held[i]).map(({ address }) => address));
       return { held };
     });
   }

@@ -114,6 +114,13 @@ export class Repair {
     this.scanSoon(); // which of them are still needed
   }
 
+  /** Objects that came by another way, and are durable: nobody counts them as missing any more. */
+  noteHere(addresses: readonly Address[]): void {
+    for (const address of addresses) {
+      if (this.#missing.delete(address)?.isDamaged) this.#options.onHealed(address);
+    }
+  }
+
   /** How many live objects the partitions have that a test picks. */
   countLive(isPicked: (partition: number) => boolean): number {
     return this.#live.reduce(

@@ -135,6 +135,7 @@ export class Replication {
     const logs = this.#logs = new LogSync({ mesh, ledger, store, clock, timers, tasks, entry });
     const exchange = new Exchange({
       ...{ mesh, ledger, store, placement, incoming, fetcher, logs, pins, onLiar },
+      onKept: (addresses) => this.#repair.noteHere(addresses),
     });
     this.#pusher = new Pusher({ mesh, placement, store, tasks });
     this.#replicator = new Replicator({

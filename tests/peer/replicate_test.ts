@@ -31,6 +31,15 @@ Deno.test("replicate: reaches the copies asked for, durable, with the record", a
   });
 });
 
+Deno.test("replicate: what was kept is not counted as missing any more", async () => {
+  await withNet(["a", "b"], async (_net, a, b) => {
+    const needs = await a!.put(objects(5));
+    assertEquals(await replicate(a!, needs, 2), { copies: 2 });
+    assertEquals(b!.replication.presence().missing, 0n);
+    assertEquals(b!.replication.presence().missingBytes, 0n);
+  });
+});
+
 Deno.test("replicate: a record without objects counts who knows it", async () => {
   await withNet(["a", "b", "c"], async (_net, a, b, c) => {
     await a!.write([[]]);
