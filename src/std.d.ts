@@ -61,6 +61,7 @@ declare module "@std/path" {
   export function normalize(path: string): string;
   export function relative(from: string, to: string): string;
   export function resolve(...paths: string[]): string;
+  export const SEPARATOR: string;
 }
 
 declare module "@std/streams/limited-bytes-transform-stream" {

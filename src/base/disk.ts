@@ -5,7 +5,7 @@
  * @module
  */
 
-import { dirname } from "node:path";
+import { dirname } from "@std/path";
 import type { Bytes } from "./bytes.ts";
 
 /** An open file. */

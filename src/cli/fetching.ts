@@ -4,7 +4,7 @@
  * @module
  */
 
-import { join, relative } from "node:path";
+import { join, relative } from "@std/path";
 import type { VersionInfo } from "../vault/types.ts";
 import type { Context } from "./command.ts";
 import { formatBytes, formatKey } from "./format.ts";

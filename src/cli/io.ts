@@ -7,7 +7,7 @@
  * @module
  */
 
-import { resolve } from "node:path";
+import { resolve } from "@std/path";
 import { type Bytes, concatBytes, freeBytes } from "../base/mod.ts";
 import { readSecretLine } from "./prompt.ts";
 

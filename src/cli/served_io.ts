@@ -4,7 +4,7 @@
  * @module
  */
 
-import { isAbsolute, resolve } from "node:path";
+import { isAbsolute, resolve } from "@std/path";
 import { VaultError } from "../base/mod.ts";
 import type { ControlCall } from "../daemon/types.ts";
 import { gatheredOut, type Io, mayColor, OutputClosed, streamOut, unlessAborted } from "./io.ts";

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { dirname, join } from "node:path";
+import { dirname, join } from "@std/path";
 import {
   asVaultError,
   CONTROL_CLIENTS_MAX,

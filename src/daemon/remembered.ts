@@ -4,7 +4,7 @@
  * @module
  */
 
-import { join } from "node:path";
+import { join } from "@std/path";
 import { equalBytes } from "../base/mod.ts";
 import { NetworkFile } from "../peer/mod.ts";
 import type { Vault } from "../vault/mod.ts";

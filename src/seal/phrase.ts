@@ -4,11 +4,10 @@
  * @module
  */
 
+import { entropyToMnemonic, mnemonicToEntropy } from "@scure/bip39";
 import { wordlist } from "@scure/bip39/wordlist";
-import { type Bytes, sha256, VaultError } from "../base/mod.ts";
+import { type Bytes, VaultError } from "../base/mod.ts";
 import { SECRET_BYTES } from "./derive.ts";
-
-const WORD_BITS = 11;
 
 /** Words of a recovery phrase: 256 bits of key and 8 of checksum, 11 to a word. */
 export const PHRASE_WORDS = 24;
@@ -25,11 +24,7 @@ export function phraseOfKey(masterKey: Bytes): string {
       `Cannot make a recovery phrase: the key has ${masterKey.length} bytes, ${SECRET_BYTES} expected`,
     );
   }
-  const bits = bitsOf(Uint8Array.of(...masterKey, checksumOf(masterKey)), 8);
-  return Array.from(
-    { length: PHRASE_WORDS },
-    (_, i) => wordlist[parseInt(bits.slice(i * WORD_BITS, (i + 1) * WORD_BITS), 2)],
-  ).join(" ");
+  return entropyToMnemonic(masterKey, wordlist);
 }
 
 /**
@@ -48,25 +43,12 @@ export function keyOfPhrase(text: string): Bytes {
     const state = `word ${index + 1} is not one of the list`;
     throw unreadable(state, `did you mean "${nearestWord(word)}"?`);
   });
-  const bits = bitsOf(words.map((word) => wordlist.indexOf(word)), WORD_BITS);
-  const key = Uint8Array.from(
-    { length: SECRET_BYTES },
-    (_, i) => parseInt(bits.slice(8 * i, 8 * i + 8), 2),
-  );
-  if (parseInt(bits.slice(8 * SECRET_BYTES), 2) !== checksumOf(key)) {
+  try {
+    return new Uint8Array(mnemonicToEntropy(words.join(" "), wordlist));
+  } catch {
+    // Words and their number are right, so this is the checksum. No cause: it may quote the words.
     throw unreadable("its checksum is wrong", "look for a wrong word or two that changed places");
   }
-  return key;
-}
-
-/** BIP-39's checksum of 32 bytes: the first byte of their SHA-256. */
-function checksumOf(key: Bytes): number {
-  return sha256(key)[0]!;
-}
-
-/** Numbers as binary digits, `width` of them each, the highest first. */
-function bitsOf(numbers: ArrayLike<number>, width: number): string {
-  return Array.from(numbers, (number) => number.toString(2).padStart(width, "0")).join("");
 }
 
 function wordsOf(text: string): string[] {

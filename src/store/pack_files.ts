@@ -4,7 +4,7 @@
  * @module
  */
 
-import { join } from "node:path";
+import { join } from "@std/path";
 import type { Disk, DiskFile } from "../base/mod.ts";
 import { encodePackHeader } from "./frame.ts";
 

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { join } from "node:path";
+import { join } from "@std/path";
 import { denoDisk, type ErrorCode, isVaultError, VaultError } from "../base/mod.ts";
 import { clockMs } from "../log/mod.ts";
 import { hasVault, homePaths } from "./home.ts";

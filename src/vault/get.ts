@@ -4,7 +4,7 @@
  * @module
  */
 
-import { basename, dirname, join } from "node:path";
+import { basename, dirname, join } from "@std/path";
 import {
   asVaultError,
   BESIDE_BYTES_MIN,

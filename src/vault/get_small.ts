@@ -6,7 +6,7 @@
  * @module
  */
 
-import { dirname, sep } from "node:path";
+import { dirname, SEPARATOR } from "@std/path";
 import { type Bytes, isVaultError, toHex } from "../base/mod.ts";
 import { decodeManifest, type ReferenceFields, type References } from "../content/mod.ts";
 import type { ContentBody } from "../log/mod.ts";
@@ -55,7 +55,7 @@ function targetsOf(
     files.flatMap(({ references }) => references.count === 0 ? [] : [references.address(0)]),
   );
   return files.flatMap(({ place, path, body: { mode, mtime }, references }) => {
-    const temporary = `${dirname(path)}${sep}.${place}.${suffix}`;
+    const temporary = `${dirname(path)}${SEPARATOR}.${place}.${suffix}`;
     const target: SmallTarget = { path, temporary, mode, mtime, chunk: null };
     if (references.count === 0) return [{ place, target }];
     const fields = ownFields(references.fields(0));

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { join, sep } from "node:path";
+import { join, SEPARATOR } from "@std/path";
 import { asVaultError, CHUNK_BYTES_MIN, parsePrefix, quoteKey, VaultError } from "../base/mod.ts";
 import type { VaultContext } from "./context.ts";
 import { applyMeta, lstat, openContent, type OpenedVersion, writeEntry } from "./get.ts";
@@ -117,7 +117,7 @@ function placesOf(
     const { key } = listed.info;
     if (key === prefix) return { listed, parts: [], path: root };
     const parts = key.slice(prefix === "" ? 0 : prefix.length + 1).split("/");
-    return { listed, parts, path: above + parts.join(sep) };
+    return { listed, parts, path: above + parts.join(SEPARATOR) };
   });
 }
 

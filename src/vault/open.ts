@@ -4,7 +4,7 @@
  * @module
  */
 
-import { resolve } from "node:path";
+import { resolve } from "@std/path";
 import {
   asVaultError,
   type Bytes,

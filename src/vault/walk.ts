@@ -4,7 +4,7 @@
  * @module
  */
 
-import { basename, join, resolve } from "node:path";
+import { basename, join, resolve } from "@std/path";
 import { asVaultError, parseKey, quoteKey, VaultError } from "../base/mod.ts";
 import type { VaultContext } from "./context.ts";
 import { type Met, SeenFolder } from "./seen.ts";
