@@ -9,7 +9,6 @@ import { freeBytes } from "./allocator.ts";
 import { BESIDE_BYTES_MIN, besideOrHere } from "./beside.ts";
 import { type Bytes, compareBytes, concatBytes } from "./bytes.ts";
 import { VaultError } from "./errors.ts";
-import { areShort, shortHash } from "./short_hash.ts";
 
 /** Length of an address or an id. */
 export const HASH_BYTES = 32;
@@ -28,7 +27,6 @@ export type NodeId = Bytes;
  * WebCrypto costs more than the hash.
  */
 export function sha256(...pieces: readonly Uint8Array[]): Bytes {
-  if (areShort(pieces)) return shortHash(pieces);
   const hash = createHash("sha256");
   for (const piece of pieces) hash.update(piece);
   return new Uint8Array(hash.digest());

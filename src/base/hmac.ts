@@ -11,7 +11,6 @@ import { createHash, type Hash } from "node:crypto";
 import { timingSafeEqual } from "@std/crypto/timing-safe-equal";
 import { BESIDE_BYTES_MIN, besideOrHere } from "./beside.ts";
 import type { Bytes } from "./bytes.ts";
-import { areShort, type HashState, shortHash, stateAfter } from "./short_hash.ts";
 
 /** Block length of each hash, in bytes. */
 const BLOCK_BYTES = { sha256: 64, sha512: 128 } as const;
@@ -23,8 +22,6 @@ export class Hmac {
   #cryptoKey: Promise<CryptoKey> | null = null;
   readonly #inner: Hash;
   readonly #outer: Hash;
-  /** The same two, of SHA-256, for what is short. */
-  readonly #short: { inner: HashState; outer: HashState } | null;
 
   /** @param key any length; ours have 32 bytes */
   constructor(algorithm: "sha256" | "sha512", key: Bytes) {
@@ -32,25 +29,15 @@ export class Hmac {
     this.#key = key;
     const block = new Uint8Array(BLOCK_BYTES[algorithm]);
     block.set(key.length > block.length ? createHash(algorithm).update(key).digest() : key);
-    const inner = block.map((byte) => byte ^ 0x36);
-    const outer = block.map((byte) => byte ^ 0x5c);
-    this.#inner = createHash(algorithm).update(inner);
-    this.#outer = createHash(algorithm).update(outer);
-    this.#short = algorithm === "sha256"
-      ? { inner: stateAfter(inner), outer: stateAfter(outer) }
-      : null;
+    this.#inner = createHash(algorithm).update(block.map((byte) => byte ^ 0x36));
+    this.#outer = createHash(algorithm).update(block.map((byte) => byte ^ 0x5c));
   }
 
   /** The code of the pieces one after the other: 32 bytes with SHA-256, 64 with SHA-512. */
   digest(...pieces: readonly Uint8Array[]): Bytes {
-    if (this.#short !== null && areShort(pieces)) {
-      return shortHash([shortHash(pieces, this.#short.inner)], this.#short.outer);
-    }
     const inner = this.#inner.copy();
     for (const piece of pieces) inner.update(piece);
-    const hash = inner.digest();
-    if (this.#short !== null) return shortHash([hash], this.#short.outer);
-    return new Uint8Array(this.#outer.copy().update(hash).digest());
+    return new Uint8Array(this.#outer.copy().update(inner.digest()).digest());
   }
 
   /** As `digest`, for a large piece on another thread if one is free. It must not change until this has settled. */
