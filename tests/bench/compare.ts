@@ -91,14 +91,10 @@ async function runStep(
     const cost = await measure(tool.put(place, { folder: join(data, step.folder), name, tree }));
     return { ...cost, addedBytes: await bytesUnder(place.store) - before };
   }
-  const into = join(scratch, "fetched");
-  await Deno.mkdir(into);
-  try {
-    await syncDisks();
-    const cost = await measure(tool.get(place, { into, name, tree }));
-    if (await digestOf(into) !== expected) throw new Error(`${tool.name} fetched other bytes`);
-    return { ...cost, addedBytes: await bytesUnder(place.store) - before };
-  } finally {
-    await Deno.remove(into, { recursive: true });
-  }
+  // It stays until all programs are done: where many files were just removed, ext4 is slow to make new ones.
+  const into = await Deno.makeTempDir({ dir: join(scratch, tool.name), prefix: "fetched-" });
+  await syncDisks();
+  const cost = await measure(tool.get(place, { into, name, tree }));
+  if (await digestOf(into) !== expected) throw new Error(`${tool.name} fetched other bytes`);
+  return { ...cost, addedBytes: await bytesUnder(place.store) - before };
 }
