@@ -104,7 +104,14 @@ function describe(context: VaultContext, { key, version }: Candidate, name: KeyN
  */
 export function versionsOfNode(context: VaultContext, prefix: string): VersionInfo[] {
   return context.database.guard(() => {
-    const newest = newestOf(context, segmentsOfNode(context, prefix.toLowerCase()));
+    const rows = segmentsOfNode(context, prefix.toLowerCase());
+    if (rows.size === 0) {
+      throw new VaultError(
+        "not_found",
+        `Cannot find what node ${prefix} stored: nothing is known of it`,
+      );
+    }
+    const newest = newestOf(context, rows);
     const found: VersionInfo[] = [];
     for (const candidate of newest.sort((a, b) => a.version.segment - b.version.segment)) {
       const name = nameOf(context, candidate.key.tag, candidate.version);
@@ -133,7 +140,11 @@ function newestOf(
   });
 }
 
-/** Rows of the segments of the one node whose id begins so. */
+/**
+ * Rows of the segments of the one node whose id begins so; none if there is no such node.
+ *
+ * @throws VaultError `usage` if there are several
+ */
 function segmentsOfNode(context: VaultContext, prefix: string): Set<number> {
   const nodes = new Set<string>();
   const rows = new Set<number>();
@@ -143,11 +154,10 @@ function segmentsOfNode(context: VaultContext, prefix: string): Set<number> {
     nodes.add(name);
     rows.add(row);
   }
-  if (nodes.size === 1) return rows;
-  const state = nodes.size === 0 ? "nothing is known of it" : `${nodes.size} ids begin so`;
+  if (nodes.size <= 1) return rows;
   throw new VaultError(
-    nodes.size === 0 ? "not_found" : "usage",
-    `Cannot find what node ${prefix} stored: ${state}`,
-    nodes.size === 0 ? {} : { hint: "type more of the id" },
+    "usage",
+    `Cannot find what node ${prefix} stored: ${nodes.size} ids begin so`,
+    { hint: "type more of the id" },
   );
 }
