@@ -322,3 +322,6 @@ export const LAN_SERVICES_MAX = 1024;
 export const FETCH_ALL_IN_FLIGHT = 16;
 /** So many fetched bytes are made durable at a time. */
 export const FETCH_ALL_FLUSH_BYTES = 64 * 1024 * 1024;
+
+/** Bytes that one peer may have stored here ahead of the records that name them. */
+export const AHEAD_BYTES_MAX = 64 * 1024 ** 3;

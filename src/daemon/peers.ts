@@ -110,6 +110,7 @@ class Peers implements PeerSurface {
       claim: { name: hostName(), weight: capacityGib ?? CAPACITY_GIB_DEFAULT },
       interfaces: interfaceAddresses,
       ...(downAfterMs === undefined ? {} : { downAfterMs }),
+      ...(capacityGib === undefined ? {} : { capacityBytes: capacityGib * 1024 ** 3 }),
       ...{ ledger, store, upkeep },
     });
   }

@@ -6,6 +6,7 @@
 
 import {
   type Address,
+  AHEAD_BYTES_MAX,
   asVaultError,
   equalBytes,
   FRAME_BYTES_MAX,
@@ -54,6 +55,8 @@ export class Exchange {
   readonly #options: ExchangeOptions;
   /** Requests `keep` being worked on, by peer. */
   readonly #keeps = new Map<string, number>();
+  /** Bytes that came from a peer since records of its that name objects were last known here. */
+  readonly #ahead = new Map<string, number>();
 
   constructor(options: ExchangeOptions) {
     this.#options = options;
@@ -91,6 +94,7 @@ export class Exchange {
     const isOurs = kind === "public" ||
       (kind === "sealed" && placement().isHolder(mesh.self, address));
     if (!isOurs || store.stat(address) !== null) return { isTaken: false };
+    if (!this.#takeAhead(from, bytes.length)) return { isTaken: false };
     if (bytes.length > FRAME_BYTES_MAX || !await matchesAddress(address, bytes)) {
       onLiar(from, address);
       throw new VaultError(
@@ -116,6 +120,10 @@ export class Exchange {
     if (needs.length > KEEP_NEEDS_MAX) throw tooMany("keep", needs.length);
     const { store, logs, pins, onKept } = this.#options;
     return await this.#countKeep(from, async () => {
+      const bytes = needs.reduce((sum, { length }) => sum + length, 0);
+      if (log === null && !this.#takeAhead(from, bytes)) {
+        throw new VaultError("no_space", "Cannot keep objects: too many came that no record names");
+      }
       for (const { address } of needs) pins.coming.add(address);
       // When one of the two fails, nobody waits for the other.
       const failed = new AbortController();
@@ -135,6 +143,7 @@ export class Exchange {
           } did not come up to ${log.last}`,
         );
       }
+      if (log !== null) this.#ahead.delete(keyOf(from));
       const held = needs.map(({ address }) => store.isDurable(address));
       needs.forEach(({ address }, i) => {
         if (held[i]) pins.promised.add(address);
@@ -144,6 +153,14 @@ export class Exchange {
       onKept(needs.filter((_, i) => held[i]).map(({ address }) => address));
       return { held };
     });
+  }
+
+  /** Counts bytes that no record names yet; `false` if they are too many, so that no peer fills this node's disk. */
+  #takeAhead(from: NodeId, bytes: number): boolean {
+    const ahead = (this.#ahead.get(keyOf(from)) ?? 0) + bytes;
+    if (ahead > AHEAD_BYTES_MAX) return false;
+    this.#ahead.set(keyOf(from), ahead);
+    return true;
   }
 
   async #countKeep<T>(from: NodeId, work: () => Promise<T>): Promise<T> {

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { equalBytes, HEAL_SAMPLE_MS } from "../base/mod.ts";
+import { type Clock, equalBytes, HEAL_SAMPLE_MS, PING_MS } from "../base/mod.ts";
 import type { Mesh } from "./mesh.ts";
 import type { Placement } from "./placement.ts";
 import type { Repair } from "./repair.ts";
@@ -17,7 +17,8 @@ const SMOOTHING = 0.3;
 export interface HealthOptions {
   mesh: Mesh;
   placement: () => Placement;
-  repair: Pick<Repair, "missing" | "missingBytes" | "countLive" | "healedObjects">;
+  repair: Pick<Repair, "missing" | "missingBytes" | "countLive" | "healedObjects" | "isSettled">;
+  clock: Clock;
   tasks: Tasks;
   /** Told about every `HEAL_SAMPLE_MS` while something is missing here, and once when nothing is any more. */
   onProgress: (progress: { missing: number; missingBytes: number; healed: number }) => void;
@@ -29,6 +30,8 @@ export class Health {
   /** Objects a second, over all nodes; 0 while nothing heals. */
   #rate = 0;
   #lastMissing = 0;
+  /** What was under-replicated when that could be told last. */
+  #lastObjects = 0;
 
   constructor(options: HealthOptions) {
     this.#options = options;
@@ -50,6 +53,7 @@ export class Health {
 
   /** Looks at how much less is missing than `HEAL_SAMPLE_MS` ago. */
   sample(): void {
+    this.underReplicated(); // so that it is known when a change comes
     const missing = this.#missing();
     const healed = Math.max(0, this.#lastMissing - missing) / (HEAL_SAMPLE_MS / 1000);
     // What has just begun to be missing says nothing of how fast it goes.
@@ -84,10 +88,20 @@ export class Health {
     );
   }
 
+  /**
+   * Whether the figures are of this view: right after it has changed nobody knows yet what that made them lack, and what
+   * was too little before still is.
+   */
+  #isSure(): boolean {
+    const { mesh, repair, clock } = this.#options;
+    return repair.isSettled && clock.now() - mesh.view().changedAtMs >= 2 * PING_MS;
+  }
+
   /** As {@link RemoteObjects.underReplicated}. */
   underReplicated(): { objects: number; etaSeconds: number | null } {
     const [missing, away] = [this.#missing(), this.#away()];
-    const objects = missing + away;
+    const objects = this.#isSure() ? missing + away : Math.max(missing + away, this.#lastObjects);
+    this.#lastObjects = objects;
     if (objects === 0) return { objects, etaSeconds: 0 };
     // Whoever is away may come back at any time, or never.
     const canTell = away === 0 && this.#rate > 0;

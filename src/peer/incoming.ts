@@ -4,7 +4,7 @@
  * @module
  */
 
-import { type Address, type Bytes, COPY_FLUSH_MS, freeBytes } from "../base/mod.ts";
+import { type Address, type Bytes, COPY_FLUSH_MS, freeBytes, VaultError } from "../base/mod.ts";
 import type { WireKind } from "../net/mod.ts";
 import type { ObjectKind } from "../store/mod.ts";
 import { keyOf } from "./address_map.ts";
@@ -29,8 +29,20 @@ export class Incoming {
   #flushing: Promise<void> | null = null;
   #nextFlush: Promise<void> | null = null;
 
-  constructor(store: Pick<ObjectStore, "put" | "stat" | "flush" | "isDurable">) {
+  readonly #room: () => number;
+
+  /** @param room how many bytes of others' objects may still come in */
+  constructor(
+    store: Pick<ObjectStore, "put" | "stat" | "flush" | "isDurable">,
+    room: () => number = () => Infinity,
+  ) {
     this.#store = store;
+    this.#room = room;
+  }
+
+  /** Whether there is room for so many bytes more. */
+  hasRoom(bytes: number): boolean {
+    return bytes <= this.#room();
   }
 
   /** Whether an object is being fetched. */
@@ -72,8 +84,19 @@ export class Incoming {
     return true;
   }
 
-  /** Stores checked bytes, which can't be used any more then if they have a buffer of their own. */
+  /**
+   * Stores checked bytes, which can't be used any more then if they have a buffer of their own.
+   *
+   * @throws VaultError `no_space` if this node holds as much as it was given room for
+   */
   async put(address: Address, { kind, bytes }: { kind: WireKind; bytes: Bytes }): Promise<void> {
+    if (kind === "sealed" && !this.hasRoom(bytes.length)) {
+      throw new VaultError(
+        "no_space",
+        "Cannot hold an object: this node holds as much as it was given room for",
+        { hint: "give it more with `serve --capacity`, or add a node" },
+      );
+    }
     await this.#store.put({ kind: storedKind(kind), address, pieces: [bytes] });
     freeBytes(bytes);
   }
@@ -87,6 +110,7 @@ export class Incoming {
     { kind, bytes }: { kind: WireKind; bytes: Bytes },
     tasks: Tasks,
   ): Promise<void> {
+    if (kind === "sealed" && !this.hasRoom(bytes.length)) return;
     try {
       await this.#store.put({ kind: storedKind(kind), address, pieces: [bytes] });
     } catch {

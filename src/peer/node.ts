@@ -20,6 +20,8 @@ export interface PeerNodeOptions extends SessionTableOptions {
   readonly ledger: Ledger;
   readonly store: ObjectStore;
   readonly upkeep: Upkeep;
+  /** See `ReplicationOptions.capacityBytes`. */
+  readonly capacityBytes?: number;
 }
 
 /** One node of a network. */
@@ -30,11 +32,12 @@ export class PeerNode {
   #unsubscribe: () => void = () => {};
 
   constructor(options: PeerNodeOptions) {
-    const { ledger, store, upkeep, clock, timers } = options;
+    const { ledger, store, upkeep, clock, timers, capacityBytes } = options;
     this.#options = options;
     this.sessions = new SessionTable(options);
     this.replication = new Replication({
       ...{ mesh: this.sessions, ledger, store, upkeep, clock, timers },
+      ...(capacityBytes === undefined ? {} : { capacityBytes }),
       onEvent: (event) => this.#onReplication(event),
     });
     const { handler } = this.replication;

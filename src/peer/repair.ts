@@ -56,6 +56,7 @@ export class Repair {
   /** Live objects by partition, as of the last scan and with what was entered since. */
   #live: Uint32Array = new Uint32Array(PARTITIONS);
   #scanDueMs = 0;
+  #isScanning = false;
   /** Whether segments were entered since the last scan began. */
   #hasNews = false;
   #wake: () => void = () => {};
@@ -71,6 +72,11 @@ export class Repair {
       countMax: REPAIR_OBJECTS_PER_PEER * Math.max(1, options.mesh.peers().length),
       bytesMax: REPAIR_BYTES_IN_FLIGHT,
     }));
+  }
+
+  /** Whether what is missing is known: no pass over all that is live is due or under way. */
+  get isSettled(): boolean {
+    return !this.#isScanning && this.#scanDueMs > this.#options.clock.now();
   }
 
   /** Objects that are ours to hold and not here. */
@@ -152,7 +158,10 @@ export class Repair {
     while (!signal.aborted) {
       this.#isAwake = false;
       try {
-        if (this.#scanDueMs <= clock.now()) await this.#scan();
+        if (this.#scanDueMs <= clock.now()) {
+          this.#isScanning = true;
+          await this.#scan().finally(() => this.#isScanning = false);
+        }
         await this.#fetchDue(signal);
       } catch (error) {
         if (signal.aborted) return;
@@ -260,6 +269,10 @@ export class Repair {
   async #fetch(address: Address, missing: Missing, signal: AbortSignal): Promise<boolean> {
     const { store, incoming, fetcher, clock } = this.#options;
     if (store.stat(address) !== null) return true;
+    if (!incoming.hasRoom(missing.length)) {
+      this.#missing.postpone(missing, clock.now());
+      return false;
+    }
     if (incoming.isComing(address)) {
       missing.dueMs = clock.now() + COMING_MS;
       return false;

@@ -85,6 +85,8 @@ export interface ReplicationOptions {
   upkeep: Upkeep;
   clock: Clock;
   timers: Timers;
+  /** Bytes that this node may store in all and still take others' objects; no bound if not given. */
+  capacityBytes?: number;
   /** Bytes a second that are read again in the background. */
   scrubRate?: number;
   onEvent: (event: ReplicationEvent) => void;
@@ -112,7 +114,7 @@ export class Replication {
   readonly remote: RemoteObjects;
 
   constructor(options: ReplicationOptions) {
-    const { mesh, ledger, store, upkeep, clock, timers, onEvent } = options;
+    const { mesh, ledger, store, upkeep, capacityBytes, clock, timers, onEvent } = options;
     this.#options = options;
     this.#placement = new Placement(mesh.view(), this.#draws);
     const placement = () => this.#placement;
@@ -122,7 +124,10 @@ export class Replication {
     const tasks = this.#tasks = new Tasks({ clock, timers, onFailure });
     const onLiar = (node: NodeId, address: Uint8Array) =>
       onEvent({ kind: "refused", node, reason: `wrong bytes for object ${shortHex(address)}` });
-    const incoming = this.#incoming = new Incoming(store);
+    const incoming = this.#incoming = new Incoming(
+      store,
+      () => capacityBytes === undefined ? Infinity : capacityBytes - upkeep.storedBytes(),
+    );
     const pins = { coming: new Pins(clock), promised: new Pins(clock) };
     const fetcher = this.#fetcher = new Fetcher({ mesh, placement, clock, timers, onLiar });
     const bounds = { countMax: KEEP_OBJECTS_IN_FLIGHT, bytesMax: KEEP_BYTES_IN_FLIGHT };
@@ -159,7 +164,7 @@ export class Replication {
       onDamaged: (addresses) => repair.addDamaged(addresses),
     });
     this.#health = new Health({
-      ...{ mesh, placement, repair, tasks },
+      ...{ mesh, placement, repair, tasks, clock },
       onProgress: (progress) => onEvent({ kind: "repair", ...progress }),
     });
     this.handler = makeHandler(exchange, logs);

@@ -94,6 +94,7 @@ Deno.test("repair, surplus: a node gone for long is made up for; back again, sur
     assert(held.length > 50);
     assertEquals(underReplicated(a!), { objects: held.length, etaSeconds: null });
     net.change(b!.id, { isPresent: false });
+    assertEquals(underReplicated(a!).objects, held.length, "nobody has counted anew yet");
     await time.pass(10_000);
     const others = () => copies({ nodes: net.nodes.filter((node) => node !== b) }, needs);
     assertEquals(min(others()), 3);

@@ -75,7 +75,7 @@ export const serve = defineCommand({
       kind: "value",
       value: "SIZE",
       read: readSize,
-      help: "its share is in proportion to this; 0: none (100GiB)",
+      help: "hold others' data up to this, and in proportion; 0: none (100GiB)",
     },
   },
   operands: [],
