@@ -121,8 +121,8 @@ async function receive({ scratch, receivedGib, onStep }: NetworkOptions): Promis
   for (let i = 0; i < receivedGib; i++) {
     await writePieces(path, noisePieces(1024 ** 3, 100 + i));
     await a.ok("put", path, "--copies", "2");
+    await Deno.remove(path);
   }
-  await Deno.remove(path);
   ending.resolve();
   return await peak;
 }
