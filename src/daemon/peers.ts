@@ -19,6 +19,7 @@ import {
   decodeToken,
   EventBus,
   foundNetwork,
+  joinLan,
   joinNetwork,
   NetworkFile,
   type NetworkState,
@@ -84,6 +85,8 @@ class Peers implements PeerSurface {
   #node: PeerNode;
   /** Where and how it was started; `null` while it is not. */
   #started: { options: PeerStart; bound: { host: string; port: number } } | null = null;
+  /** Ends the discovery on the local network. */
+  #leaveLan: () => Promise<void> = () => Promise.resolve();
 
   constructor({ vault, side, file, credentials, options }: PeersParts) {
     this.#vault = vault;
@@ -122,11 +125,26 @@ class Peers implements PeerSurface {
     this.#started = { options, bound };
     await this.#vault.attach(this.#node.remote);
     if (replicas !== undefined) await this.#node.sessions.setReplicas(replicas);
+    if (options.lan) this.#leaveLan = await this.#joinLan(bound.port);
     return bound;
+  }
+
+  #joinLan(port: number): Promise<() => Promise<void>> {
+    const { sessions } = this.#node;
+    return joinLan({
+      networkId: this.#file.state.network.networkId,
+      node: this.#side.nodeId,
+      port,
+      timers: systemTimers,
+      onFound: (address) => sessions.addAddress(address),
+      onNotice: (text) => this.#events.emit({ kind: "notice", text }),
+    });
   }
 
   async stop(): Promise<void> {
     this.#started = null;
+    await this.#leaveLan();
+    this.#leaveLan = () => Promise.resolve();
     await this.#vault.attach(null);
     await this.#node.stop();
   }
