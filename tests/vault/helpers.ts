@@ -46,12 +46,15 @@ export async function homeWithNewVault(options: { passphrase?: string } = {}): P
   return folder;
 }
 
+/** The master key of the tests' vault: always the same, as where chunks are cut depends on it. */
+const MASTER_KEY = new Uint8Array(32).fill(0x67);
+
 let template: Promise<TempFolder> | undefined;
 
 function makeTemplate(): Promise<TempFolder> {
   const folder = new TempFolder();
   addEventListener("unload", () => folder[Symbol.dispose]());
-  return initVault({ home: folder.home }).then(() => folder);
+  return initVault({ home: folder.home, masterKey: MASTER_KEY }).then(() => folder);
 }
 
 /** A folder with an empty vault in `home`: a copy of one that is made once, as making one syncs much. */
