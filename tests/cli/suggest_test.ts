@@ -26,4 +26,6 @@ Deno.test("nearest: a near word, whatever the case, and nothing when none is nea
   assertEquals(nearest("ta", words), "at");
   assertEquals(nearest("zebra", words), undefined);
   assertEquals(nearest("x", []), undefined);
+  assertEquals(nearest("recu", words), "recursive", "the beginning of one");
+  assertEquals(nearest("re", ["restore", "recover"]), undefined, "of which of them?");
 });
