@@ -6,15 +6,26 @@
 
 import {
   type Bytes,
+  type Clock,
+  denoDisk,
+  type Disk,
   equalBytes,
   type NodeId,
+  type Random,
   sleep,
   systemClock,
   systemRandom,
   systemTimers,
+  type Timers,
   VaultError,
 } from "../base/mod.ts";
-import { type Credentials, formatHostPort, makeCredentials, tlsTransport } from "../net/mod.ts";
+import {
+  type Credentials,
+  formatHostPort,
+  makeCredentials,
+  tlsTransport,
+  type Transport,
+} from "../net/mod.ts";
 import {
   decodeToken,
   EventBus,
@@ -48,38 +59,76 @@ const JOIN_MS_MAX = 10_000;
 /** How often it is looked whether all records are here. */
 const SYNC_POLL_MS = 50;
 
+/** What the peer layer takes of a machine. */
+export interface PeerMachine {
+  readonly transport: Transport;
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly random: Random;
+  readonly disk: Disk;
+  /** The certificate of a node and its key, of the node's seed. */
+  makeCredentials(seed: Bytes): Promise<Credentials>;
+  /** What the machine calls itself, for people. */
+  hostName(): string;
+  /** Addresses of the machine by which others might reach it. */
+  interfaceAddresses(): string[];
+}
+
+/** The machine that this runs on. */
+const systemPeerMachine: PeerMachine = {
+  transport: tlsTransport,
+  clock: systemClock,
+  timers: systemTimers,
+  random: systemRandom,
+  disk: denoDisk,
+  makeCredentials,
+  hostName,
+  interfaceAddresses,
+};
+
+/** What the peer layer needs of a vault. */
+export type ServedVault = Pick<Vault, "home" | "peerSide" | "attach">;
+
 /** The peer layer of a vault that is open, not yet listening. */
-export async function openPeers(vault: Vault, options: PeerOptions): Promise<PeerSurface> {
+export async function openPeers(
+  vault: ServedVault,
+  options: PeerOptions,
+  machine: PeerMachine = systemPeerMachine,
+): Promise<Peers> {
+  const { disk } = machine;
   const side = vault.peerSide();
   const path = networkPath(vault.home);
-  const file = NetworkFile.load(path, side.node.publicKey) ?? await NetworkFile.make(
+  const file = NetworkFile.load(path, side.node.publicKey, disk) ?? await NetworkFile.make(
     path,
     foundNetwork({
       networkId: networkId(side.networkSecret),
       secret: side.networkSecret,
       authority: side.vaultSigner,
       nodeKey: side.node.publicKey,
-      nowMs: systemClock.now(),
+      nowMs: machine.clock.now(),
     }),
+    disk,
   );
-  const credentials = await makeCredentials(side.nodeSeed);
-  return new Peers({ vault, side, file, credentials, options });
+  const credentials = await machine.makeCredentials(side.nodeSeed);
+  return new Peers({ vault, side, file, credentials, options, machine });
 }
 
 interface PeersParts {
-  vault: Vault;
+  vault: ServedVault;
   side: PeerSide;
   file: NetworkFile;
   credentials: Credentials;
   options: PeerOptions;
+  machine: PeerMachine;
 }
 
 /** The peer layer of one vault; joining another network makes its node anew. */
-class Peers implements PeerSurface {
-  readonly #vault: Vault;
+export class Peers implements PeerSurface {
+  readonly #vault: ServedVault;
   readonly #side: PeerSide;
   readonly #credentials: Credentials;
   readonly #options: PeerOptions;
+  readonly #machine: PeerMachine;
   readonly #events = new EventBus();
   #file: NetworkFile;
   #node: PeerNode;
@@ -88,23 +137,27 @@ class Peers implements PeerSurface {
   /** Ends the discovery on the local network. */
   #leaveLan: () => Promise<void> = () => Promise.resolve();
 
-  constructor({ vault, side, file, credentials, options }: PeersParts) {
+  constructor({ vault, side, file, credentials, options, machine }: PeersParts) {
     this.#vault = vault;
     this.#side = side;
     this.#file = file;
     this.#credentials = credentials;
     this.#options = options;
+    this.#machine = machine;
     this.#node = this.#makeNode();
+  }
+
+  /** The node itself. Another one after joining another network. */
+  get node(): PeerNode {
+    return this.#node;
   }
 
   #makeNode(): PeerNode {
     const { ledger, store, upkeep, node, vaultSigner } = this.#side;
     const { downAfterMs, capacityGib } = this.#options;
+    const { transport, clock, timers, random, hostName, interfaceAddresses } = this.#machine;
     return new PeerNode({
-      transport: tlsTransport,
-      clock: systemClock,
-      timers: systemTimers,
-      random: systemRandom,
+      ...{ transport, clock, timers, random },
       file: this.#file,
       signer: node,
       vaultSigner,
@@ -135,7 +188,7 @@ class Peers implements PeerSurface {
       networkId: this.#file.state.network.networkId,
       node: this.#side.nodeId,
       port,
-      timers: systemTimers,
+      timers: this.#machine.timers,
       onFound: (address) => sessions.addAddress(address),
       onNotice: (text) => this.#events.emit({ kind: "notice", text }),
     });
@@ -190,7 +243,7 @@ class Peers implements PeerSurface {
       this.#refuseToLeave();
       const state = joinNetwork(token, {
         nodeKey: node.publicKey,
-        nowMs: systemClock.now(),
+        nowMs: this.#machine.clock.now(),
         authority: vaultSigner,
       });
       await this.#enter(state);
@@ -217,7 +270,7 @@ class Peers implements PeerSurface {
   async #enter(state: NetworkState): Promise<void> {
     const started = this.#started;
     if (started !== null) await this.stop();
-    this.#file = await NetworkFile.make(networkPath(this.#side.home), state);
+    this.#file = await NetworkFile.make(networkPath(this.#side.home), state, this.#machine.disk);
     this.#node = this.#makeNode();
     if (started !== null) await this.start({ ...started.options, port: started.bound.port });
   }
@@ -225,14 +278,22 @@ class Peers implements PeerSurface {
   /** A first word with who invited, while this node runs; if they are out of reach now, they are tried again later. */
   async #greet(token: ReadToken): Promise<void> {
     if (this.#started === null) return;
-    const signal = AbortSignal.timeout(JOIN_MS_MAX);
-    for (const address of token.member.addresses) {
-      try {
-        await this.#node.sessions.connect(address, signal);
-        return;
-      } catch (error) {
-        if (error instanceof VaultError && error.code === "denied") throw error;
+    const late = new AbortController();
+    const stop = this.#machine.timers.after(
+      JOIN_MS_MAX,
+      () => late.abort(new DOMException("nobody answered in time", "TimeoutError")),
+    );
+    try {
+      for (const address of token.member.addresses) {
+        try {
+          await this.#node.sessions.connect(address, late.signal);
+          return;
+        } catch (error) {
+          if (error instanceof VaultError && error.code === "denied") throw error;
+        }
       }
+    } finally {
+      stop();
     }
   }
 
@@ -254,10 +315,11 @@ class Peers implements PeerSurface {
   async synced(
     { timeoutMs, signal }: { timeoutMs: number; signal: AbortSignal },
   ): Promise<boolean> {
-    const deadline = systemClock.now() + timeoutMs;
-    while (systemClock.now() < deadline) {
+    const { clock, timers } = this.#machine;
+    const deadline = clock.now() + timeoutMs;
+    while (clock.now() < deadline) {
       if (this.#node.replication.isSynced()) return true;
-      await sleep(systemTimers, SYNC_POLL_MS, signal);
+      await sleep(timers, SYNC_POLL_MS, signal);
     }
     return false;
   }

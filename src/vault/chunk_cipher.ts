@@ -237,9 +237,11 @@ function ownFields({ id, address, length, sealedLength }: ReferenceFields): Refe
 export class ChunkCiphers implements ChunkCipher {
   readonly #local: LocalCipher;
   readonly #worker: WorkerCipher;
+  readonly #hasThreads: boolean;
   #expectedBytes = 0;
 
-  constructor(sealer: Sealer, masterKey: Bytes) {
+  constructor(sealer: Sealer, masterKey: Bytes, { hasThreads = true } = {}) {
+    this.#hasThreads = hasThreads;
     this.#local = new LocalCipher(sealer);
     this.#worker = new WorkerCipher(masterKey, () => sealer.isPadding);
   }
@@ -266,7 +268,7 @@ export class ChunkCiphers implements ChunkCipher {
 
   /** The worker if it is there and has time. If it is not there and there is enough to do, it is started. */
   #shared(): ChunkCipher {
-    if (this.#expectedBytes >= WORKER_BYTES_MIN) this.#worker.start();
+    if (this.#hasThreads && this.#expectedBytes >= WORKER_BYTES_MIN) this.#worker.start();
     return this.#worker.isEager ? this.#worker : this.#local;
   }
 

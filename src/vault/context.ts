@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Bytes, Clock, Ed25519Signer, NodeId, Random } from "../base/mod.ts";
+import type { Bytes, Clock, Disk, Ed25519Signer, NodeId, Random } from "../base/mod.ts";
 import type { Chunker } from "../content/mod.ts";
 import type { VaultKeys } from "../seal/mod.ts";
 import type { IndexDatabase, PackStore } from "../store/mod.ts";
@@ -24,6 +24,7 @@ export interface VaultContext {
   readonly node: Ed25519Signer;
   readonly nodeId: NodeId;
   readonly networkId: Bytes;
+  readonly disk: Disk;
   readonly clock: Clock;
   readonly random: Random;
   readonly database: IndexDatabase;

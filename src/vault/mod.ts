@@ -13,6 +13,7 @@ export type { PutOutcome, PutPathOptions } from "./put_tree.ts";
 export type * from "./types.ts";
 export { type CreatedVault, initVault, type OpenOptions, openVault, recoverVault } from "./open.ts";
 export type { EnteredSegment } from "./entrance.ts";
+export { type Machine, systemMachine } from "./machine.ts";
 export type { Ledger, LedgerHead, LedgerSegment } from "./ledger.ts";
 export type { PeerSide, PeerStore } from "./peer_side.ts";
 export type { RemoteObjects } from "./remote.ts";

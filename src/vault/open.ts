@@ -8,14 +8,12 @@ import { resolve } from "@std/path";
 import {
   asVaultError,
   type Bytes,
-  denoDisk,
+  type Disk,
   equalBytes,
   isVaultError,
   LOCK_WAIT_MS,
   reuseLargeBuffers,
   sha256,
-  systemClock,
-  systemRandom,
   VaultError,
 } from "../base/mod.ts";
 import { Chunker, prepareCompression } from "../content/mod.ts";
@@ -42,7 +40,8 @@ import {
   readSettings,
   refuseOldVault,
 } from "./home.ts";
-import { type HomeLock, lockHome } from "./lock.ts";
+import type { HomeLock } from "./lock.ts";
+import { type Machine, systemMachine } from "./machine.ts";
 import { findObject } from "./read_object.ts";
 import { RecordIndex, recordSchema } from "./record_index.ts";
 import { Attachment } from "./remote.ts";
@@ -83,13 +82,22 @@ export interface OpenOptions {
   signal?: AbortSignal;
   /** Told the recovery phrase if the vault was made. */
   onCreated?: (created: CreatedVault) => void;
+  /**
+   * What it runs on, if not on this machine.
+   *
+   * @internal
+   */
+  machine?: Machine;
 }
 
 /** Takes a home's lock, after making its folder if need be. */
-function takeLock(home: string, { lockWaitMs, signal }: OpenOptions): Promise<HomeLock> {
-  denoDisk.makeFolder(home);
+function takeLock(
+  home: string,
+  { lockWaitMs, signal, machine = systemMachine }: OpenOptions,
+): Promise<HomeLock> {
+  machine.disk.makeFolder(home);
   const waitMs = lockWaitMs ?? LOCK_WAIT_MS;
-  return lockHome(homePaths(home).lock, { waitMs, ...(signal ? { signal } : {}) });
+  return machine.lock(homePaths(home).lock, { waitMs, ...(signal ? { signal } : {}) });
 }
 
 /** Makes a vault in a home. @throws VaultError `exists` if there is one */
@@ -102,16 +110,18 @@ export async function initVault(
     masterKey?: Bytes;
     /** Whether what is sealed is padded, so that its length tells less. */
     padding?: boolean;
-  } = {},
+  } & Pick<OpenOptions, "machine"> = {},
 ): Promise<CreatedVault> {
+  const { machine = systemMachine } = options;
   const home = resolve(options.home ?? defaultHome());
-  refuseOldVault(home);
+  refuseOldVault(home, machine.disk);
   const { passphrase: given } = options;
   const passphrase = typeof given === "function" ? await given() : given;
-  const lock = await takeLock(home, {});
+  const lock = await takeLock(home, { machine });
   try {
-    const masterKey = checkedKey(options.masterKey) ?? systemRandom.bytes(SECRET_BYTES);
+    const masterKey = checkedKey(options.masterKey) ?? machine.random.bytes(SECRET_BYTES);
     return await makeVault(home, {
+      machine,
       masterKey,
       ...(passphrase !== undefined ? { passphrase } : {}),
       ...(options.padding !== undefined ? { padding: options.padding } : {}),
@@ -132,7 +142,8 @@ function checkedKey(masterKey: Bytes | undefined): Bytes | undefined {
 /** Makes the vault of a master key. The caller has the lock. */
 async function makeVault(
   home: string,
-  { masterKey, passphrase, recovered = false, padding }: {
+  { machine, masterKey, passphrase, recovered = false, padding }: {
+    machine: Machine;
     masterKey: Bytes;
     passphrase?: string;
     recovered?: boolean;
@@ -143,8 +154,9 @@ async function makeVault(
     ...(passphrase !== undefined ? { passphrase } : {}),
     ...(padding !== undefined ? { padding } : {}),
   };
-  await makeHome(home, { masterKey, random: systemRandom, recovered, ...chosen });
-  const { node, networkSecret } = await readSecrets(home, () => passphrase ?? "");
+  const { disk, random } = machine;
+  await makeHome(home, { masterKey, random, disk, recovered, ...chosen });
+  const { node, networkSecret } = await readSecrets(home, () => passphrase ?? "", disk);
   return {
     phrase: phraseOfKey(masterKey),
     vault: deriveVaultKeys(masterKey).vaultId,
@@ -160,34 +172,37 @@ async function makeVault(
  * @throws VaultError `exists` if the home has a key, `usage` if the phrase is none, `denied` if it is another vault's
  */
 export async function recoverVault(
-  options: { home?: string; phrase: string; passphrase?: string },
+  options:
+    & { home?: string; phrase: string; passphrase?: string }
+    & Pick<OpenOptions, "machine">,
 ): Promise<CreatedVault & { keys: number; versions: number }> {
+  const { machine = systemMachine } = options;
   const home = resolve(options.home ?? defaultHome());
   const masterKey = keyOfPhrase(options.phrase);
-  if (hasVault(home)) {
+  if (hasVault(home, machine.disk)) {
     throw new VaultError("exists", `Cannot recover a vault in ${home}: it has a key already`, {
       hint: "name another folder with --home",
     });
   }
-  const lock = await takeLock(home, {});
+  const lock = await takeLock(home, { machine });
   let created: CreatedVault;
   try {
-    await checkPacks(home, deriveVaultKeys(masterKey));
-    created = await makeVault(home, { ...options, masterKey, recovered: true });
+    await checkPacks(home, deriveVaultKeys(masterKey), machine.disk);
+    created = await makeVault(home, { ...options, machine, masterKey, recovered: true });
   } finally {
     lock.release();
   }
-  await using vault = await openVault({ home, passphrase: options.passphrase ?? "" });
+  await using vault = await openVault({ home, machine, passphrase: options.passphrase ?? "" });
   const { keys, versions } = await vault.status();
   return { ...created, keys, versions };
 }
 
 /** Refuses a key whose vault has nothing in packs that hold another's records. */
-async function checkPacks(home: string, keys: VaultKeys): Promise<void> {
-  if (denoDisk.list(homePaths(home).packs).length === 0) return;
+async function checkPacks(home: string, keys: VaultKeys, disk: Disk): Promise<void> {
+  if (disk.list(homePaths(home).packs).length === 0) return;
   const database = new IndexDatabase(":memory:", STORE_SCHEMA + recordSchema(keys.vaultId));
   const index = new RecordIndex(database);
-  const { entrance, store } = await openStore(home, { keys, database, index });
+  const { entrance, store } = await openStore(home, { keys, database, index, disk });
   try {
     const { ours, any } = index.vaultsPresent(keys.vaultId);
     if (any && !ours) {
@@ -208,11 +223,16 @@ async function checkPacks(home: string, keys: VaultKeys): Promise<void> {
 /** Opens the packs, and has their segments entered into the index of records. */
 async function openStore(
   home: string,
-  { keys, database, index }: { keys: VaultKeys; database: IndexDatabase; index: RecordIndex },
+  { keys, database, index, disk }: {
+    keys: VaultKeys;
+    database: IndexDatabase;
+    index: RecordIndex;
+    disk: Disk;
+  },
 ): Promise<{ store: PackStore; entrance: Entrance }> {
   const entrance = new Entrance({ keys, database, index });
   const store = await PackStore.open({
-    disk: denoDisk,
+    disk,
     folder: homePaths(home).packs,
     database,
     labelOf: labelOfSealed,
@@ -228,17 +248,19 @@ async function openStore(
  */
 export async function openVault(options: OpenOptions = {}): Promise<Vault> {
   reuseLargeBuffers();
+  const { machine = systemMachine } = options;
+  const { disk } = machine;
   const home = resolve(options.home ?? defaultHome());
-  if (!hasVault(home) && !options.create) await readSecrets(home, () => ""); // throws, saying that there is none
+  if (!hasVault(home, disk) && !options.create) await readSecrets(home, () => "", disk); // throws, saying that there is none
   const lock = await takeLock(home, options);
   try {
-    if (!hasVault(home)) {
-      const masterKey = checkedKey(options.masterKey) ?? systemRandom.bytes(SECRET_BYTES);
-      const created = await makeVault(home, { masterKey });
+    if (!hasVault(home, disk)) {
+      const masterKey = checkedKey(options.masterKey) ?? machine.random.bytes(SECRET_BYTES);
+      const created = await makeVault(home, { machine, masterKey });
       options.onCreated?.(created);
     }
-    const { padding } = readSettings(home);
-    const secrets = await unlock(home, options);
+    const { padding } = readSettings(home, disk);
+    const secrets = await unlock(home, disk, options);
     if (options.masterKey && !equalBytes(options.masterKey, secrets.masterKey)) {
       throw new VaultError(
         "exists",
@@ -249,7 +271,7 @@ export async function openVault(options: OpenOptions = {}): Promise<Vault> {
       );
     }
     await prepareCompression();
-    return await assemble(home, { secrets, padding, lock });
+    return await assemble(home, { secrets, padding, lock, machine });
   } catch (error) {
     lock.release();
     throw asVaultError(error, `Cannot open the vault in ${home}`);
@@ -257,7 +279,11 @@ export async function openVault(options: OpenOptions = {}): Promise<Vault> {
 }
 
 /** Reads the secrets; a wrong passphrase may be mended a few times where it can be asked for again. */
-async function unlock(home: string, { passphrase }: OpenOptions): Promise<HomeSecrets> {
+async function unlock(
+  home: string,
+  disk: Disk,
+  { passphrase }: OpenOptions,
+): Promise<HomeSecrets> {
   for (let attempt = 1;; attempt++) {
     let answered = false;
     try {
@@ -268,7 +294,7 @@ async function unlock(home: string, { passphrase }: OpenOptions): Promise<HomeSe
         const answer = typeof passphrase === "string" ? passphrase : await passphrase({ attempt });
         answered = true;
         return answer;
-      });
+      }, disk);
     } catch (error) {
       const again = typeof passphrase === "function" && attempt < PASSPHRASE_ATTEMPTS_MAX;
       if (!again || !answered || !isVaultError(error, "denied")) throw error;
@@ -279,22 +305,28 @@ async function unlock(home: string, { passphrase }: OpenOptions): Promise<HomeSe
 /** Puts the parts together. The vault lets go of the lock when it is closed. */
 async function assemble(
   home: string,
-  { secrets, padding, lock }: { secrets: HomeSecrets; padding: boolean; lock: HomeLock },
+  { secrets, padding, lock, machine }: {
+    secrets: HomeSecrets;
+    padding: boolean;
+    lock: HomeLock;
+    machine: Machine;
+  },
 ): Promise<Vault> {
+  const { disk, clock, random, hasThreads } = machine;
   const { masterKey, node, networkSecret } = secrets;
   const keys = deriveVaultKeys(masterKey);
   keys.setPadding(padding);
   const schema = STORE_SCHEMA + recordSchema(keys.vaultId);
-  const database = new IndexDatabase(homePaths(home).index, schema);
+  const database = new IndexDatabase(machine.indexPath(homePaths(home).index), schema);
   const index = new RecordIndex(database);
   try {
-    const { store, entrance } = await openStore(home, { keys, database, index });
+    const { store, entrance } = await openStore(home, { keys, database, index, disk });
     const nodeId = sha256(node.publicKey);
     const position = () =>
       database.guard(() => ({ last: index.lastSegment(nodeId), clock: index.totals().clock }));
     const isEntered = (address: Bytes) => database.guard(() => index.findSegment(address) !== null);
     const read = (address: Bytes) => findObject({ store }, address, "segment");
-    const ciphers = new ChunkCiphers(keys.chunk, masterKey);
+    const ciphers = new ChunkCiphers(keys.chunk, masterKey, { hasThreads });
     const smallFiles = new SmallFiles(keys.chunk, masterKey);
     const context = {
       home,
@@ -302,8 +334,9 @@ async function assemble(
       node,
       nodeId,
       networkId: networkId(networkSecret),
-      clock: systemClock,
-      random: systemRandom,
+      disk,
+      clock,
+      random,
       database,
       store,
       index,
@@ -311,7 +344,7 @@ async function assemble(
       committer: new Committer({
         keys,
         node,
-        clock: systemClock,
+        clock,
         store,
         written: entrance.written,
         position,

@@ -4,14 +4,7 @@
  * @module
  */
 
-import {
-  asVaultError,
-  type Bytes,
-  quoteKey,
-  systemRandom,
-  toHex,
-  VaultError,
-} from "../base/mod.ts";
+import { asVaultError, type Bytes, quoteKey, toHex, VaultError } from "../base/mod.ts";
 import { phraseOfKey } from "../seal/mod.ts";
 import type { RecoveryReport } from "../store/mod.ts";
 import { type PutSource, sourceOf } from "./byte_source.ts";
@@ -246,7 +239,7 @@ export class Vault implements AsyncDisposable {
 
   /** Figures about the vault; takes no longer in a large one. */
   async status(): Promise<StatusInfo> {
-    const { nodeId, keys, networkId, database, index, store, home } = this.#context;
+    const { nodeId, keys, networkId, database, index, store, home, disk } = this.#context;
     await store.flush();
     const totals = database.guard(() => index.totals());
     const { objects, fileBytes } = database.guard(() => store.index.totals());
@@ -263,7 +256,7 @@ export class Vault implements AsyncDisposable {
       underReplicated: under?.objects ?? 0,
       underReplicatedSeconds: under === undefined ? null : under.etaSeconds,
       home,
-      protected: isHomeProtected(home),
+      protected: isHomeProtected(home, disk),
       padding: keys.chunk.isPadding,
     };
   }
@@ -271,9 +264,10 @@ export class Vault implements AsyncDisposable {
   /** Seals the vault's key with a passphrase, or with `null` takes the passphrase off. */
   async protect(passphrase: string | null): Promise<void> {
     const secret = this.#secrets.masterKey;
+    const { random, disk } = this.#context;
     const input = passphrase === null ? {} : { passphrase };
-    await writeKey(this.home, { kind: "vault", secret, ...input }, { random: systemRandom });
-    const read = await readMasterKey(this.home, () => passphrase ?? "");
+    await writeKey(this.home, { kind: "vault", secret, ...input }, { random, disk });
+    const read = await readMasterKey(this.home, () => passphrase ?? "", disk);
     if (toHex(read) !== toHex(secret)) {
       throw new VaultError("damaged", "Cannot seal the vault key: it reads back wrong");
     }
@@ -281,7 +275,7 @@ export class Vault implements AsyncDisposable {
 
   /** Whether what this home seals from here on is padded, so that its length tells less. What is sealed already stays. */
   async setPadding(on: boolean): Promise<void> {
-    await writeSettings(this.home, { padding: on });
+    await writeSettings(this.home, { padding: on }, this.#context.disk);
     this.#context.keys.setPadding(on);
   }
 

@@ -1,0 +1,39 @@
+/**
+ * What an open vault takes of the machine, as one argument, so that a vault can live on a disk, a clock and chances of
+ * a test's own.
+ *
+ * @module
+ */
+
+import {
+  type Clock,
+  denoDisk,
+  type Disk,
+  type Random,
+  systemClock,
+  systemRandom,
+} from "../base/mod.ts";
+import { type HomeLock, lockHome } from "./lock.ts";
+
+/** What a vault takes of a machine. */
+export interface Machine {
+  readonly disk: Disk;
+  readonly clock: Clock;
+  readonly random: Random;
+  /** Keeps others from a home; `path` is its lock file. As {@link lockHome}. */
+  lock(path: string, options: { waitMs: number; signal?: AbortSignal }): Promise<HomeLock>;
+  /** Where the index database lies that belongs at `path`: a file, or ":memory:". */
+  indexPath(path: string): string;
+  /** Whether there are threads to give work to. */
+  readonly hasThreads: boolean;
+}
+
+/** The machine that this runs on. */
+export const systemMachine: Machine = {
+  disk: denoDisk,
+  clock: systemClock,
+  random: systemRandom,
+  lock: lockHome,
+  indexPath: (path) => path,
+  hasThreads: true,
+};
