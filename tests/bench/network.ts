@@ -4,7 +4,7 @@
  */
 
 import { join } from "@std/path";
-import { Cluster, type ClusterNode, until } from "../helpers/cluster.ts";
+import { Cluster, type ClusterNode, connected, until } from "../helpers/cluster.ts";
 import { EDITS, noisePieces, writeEdited, writePieces } from "./data.ts";
 import { syncDisks, watchPeak } from "./measuring.ts";
 import { SyncthingPair } from "./syncthing.ts";
@@ -125,17 +125,6 @@ async function receive({ scratch, receivedGib, onStep }: NetworkOptions): Promis
   }
   ending.resolve();
   return await peak;
-}
-
-/** Returns once each of the nodes sees all the others. */
-export async function connected(nodes: readonly ClusterNode[]): Promise<void> {
-  for (const node of nodes) {
-    await until(
-      `${node.name} sees the others`,
-      () => node.status(),
-      ({ peers }) => peers.filter(({ state }) => state === "up").length === nodes.length - 1,
-    );
-  }
 }
 
 async function timed(work: () => Promise<unknown>): Promise<number> {

@@ -257,12 +257,10 @@ Deno.test("peers, watch, send …: without a node they say so, and how to have o
   }
 });
 
-Deno.test("watch: ends when the node stops", unixOnly, async () => {
-  await using box = await Sandbox.withVault();
-  await using node = await box.serve();
-  const watching = box.start(["watch", "--json"]);
+/** A `watch` that has begun: nothing tells that but that it shows something. */
+async function startWatching(box: Sandbox, ...flags: string[]): Promise<Deno.ChildProcess> {
+  const watching = box.start(["watch", ...flags]);
   const reader = watching.stdout.getReader();
-  // Nothing tells when it has begun to watch but that it shows something.
   let isWatching = false;
   const seen = reader.read().then(() => isWatching = true);
   for (let i = 0; !isWatching; i++) {
@@ -270,6 +268,13 @@ Deno.test("watch: ends when the node stops", unixOnly, async () => {
   }
   await seen;
   reader.releaseLock();
+  return watching;
+}
+
+Deno.test("watch: ends when the node stops", unixOnly, async () => {
+  await using box = await Sandbox.withVault();
+  await using node = await box.serve();
+  const watching = await startWatching(box, "--json");
   const stopped = await node.stop();
   const { code } = await watching.output();
   assertEquals([code, stopped], [0, 0]);
@@ -309,15 +314,7 @@ Deno.test("evict, send: a node does not name itself", unixOnly, async () => {
 Deno.test("watch: Ctrl-C ends it without an error to read", unixOnly, async () => {
   await using box = await Sandbox.withVault();
   await using _node = await box.serve();
-  const watching = box.start(["watch"]);
-  const reader = watching.stdout.getReader();
-  let isWatching = false;
-  const seen = reader.read().then(() => isWatching = true);
-  for (let i = 0; !isWatching; i++) {
-    await box.runWith({ stdin: `text ${i}` }, "put", "-", "--key", "note");
-  }
-  await seen;
-  reader.releaseLock();
+  const watching = await startWatching(box);
   watching.kill("SIGINT");
   const { code, stderr } = await watching.output();
   assertEquals([code, new TextDecoder().decode(stderr)], [130, ""]);

@@ -2,17 +2,7 @@
 
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { join } from "@std/path";
-import { Cluster, type ClusterNode, type Status, until } from "../helpers/cluster.ts";
-
-async function connected(nodes: readonly ClusterNode[], count = nodes.length - 1): Promise<void> {
-  for (const node of nodes) {
-    await until(
-      `${node.name} sees the others`,
-      () => node.status(),
-      ({ peers }) => peers.filter(({ state }) => state === "up").length === count,
-    );
-  }
-}
+import { Cluster, type ClusterNode, connected, type Status, until } from "../helpers/cluster.ts";
 
 async function fileOf(cluster: Cluster, name: string, length: number): Promise<string> {
   const path = join(cluster.root, name);
@@ -70,9 +60,7 @@ Deno.test({
   name: "two sides of a partition put to one key: both stay, and every node picks the same latest",
   async fn() {
     await using cluster = await Cluster.make();
-    const a = await cluster.add("a");
-    const b = await cluster.add("b", { owner: true });
-    await connected(cluster.nodes);
+    const { a, b } = await cluster.addOwners();
     const path = await fileOf(cluster, "notes.txt", 1000);
     await a.ok("put", path);
     await until(
@@ -108,8 +96,7 @@ Deno.test({
   name: "a deleted file does not come back by a node that was away; a purge frees space everywhere",
   async fn() {
     await using cluster = await Cluster.make();
-    const a = await cluster.add("a");
-    const b = await cluster.add("b", { owner: true });
+    const { a, b } = await cluster.addOwners();
     const c = await cluster.add("c");
     await connected(cluster.nodes);
     await a.ok("put", await fileOf(cluster, "old.bin", 2_000_000), "--copies", "3");
@@ -137,8 +124,7 @@ Deno.test({
   name: "an evicted node is kept out, and the old token lets nobody in",
   async fn() {
     await using cluster = await Cluster.make();
-    const a = await cluster.add("a");
-    const b = await cluster.add("b", { owner: true });
+    const { a, b } = await cluster.addOwners();
     const c = await cluster.add("c");
     await connected(cluster.nodes);
     const token = (await a.ok("invite")).out.trim();
@@ -205,9 +191,7 @@ Deno.test({
   name: "recover --node: what a lost machine had stored, as it stored it last",
   async fn() {
     await using cluster = await Cluster.make();
-    const a = await cluster.add("a");
-    const b = await cluster.add("b", { owner: true });
-    await connected(cluster.nodes);
+    const { a, b } = await cluster.addOwners();
     const kept = await fileOf(cluster, "kept.bin", 40_000);
     const edited = await fileOf(cluster, "edited.bin", 30_000);
     const asStored = await Deno.readFile(edited);

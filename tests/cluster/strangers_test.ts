@@ -2,7 +2,7 @@
 
 import { assert, assertEquals } from "@std/assert";
 import { join } from "@std/path";
-import { Cluster, type ClusterNode, until } from "../helpers/cluster.ts";
+import { Cluster, type ClusterNode, connected, until } from "../helpers/cluster.ts";
 
 const IDLE_CONNECTIONS = 2000;
 /** What a node may hold more because of them. */
@@ -44,11 +44,7 @@ Deno.test({
   name: "port scanners, HTTP, noise and idle connections get nothing, and the peers go on",
   async fn() {
     await using cluster = await Cluster.make();
-    const a = await cluster.add("a");
-    const b = await cluster.add("b", { owner: true });
-    const isConnected = () =>
-      until("both see each other", () => a.status(), ({ peers }) => peers[0]?.state === "up");
-    await isConnected();
+    const { a, b } = await cluster.addOwners();
     const before = residentBytes(a.pid);
 
     const idle: Deno.TcpConn[] = [];
@@ -83,7 +79,7 @@ Deno.test({
     } finally {
       for (const connection of idle) connection.close();
     }
-    await isConnected();
+    await connected(cluster.nodes);
     assertEquals(await a.stop(), 0);
   },
 });

@@ -4,7 +4,7 @@
  */
 
 import { join } from "@std/path";
-import { Cluster, type ClusterNode, type Status, until } from "../helpers/cluster.ts";
+import { Cluster, type ClusterNode, connected, type Status, until } from "../helpers/cluster.ts";
 import { mixedContent } from "./content.ts";
 
 /** How the demo tells what happens. */
@@ -35,14 +35,8 @@ export async function networkStory(teller: Teller): Promise<void> {
   const a = await cluster.add("anna", { flags });
   const b = await cluster.add("ben", { owner: true, flags: flags.slice(0, 2) });
   const c = await cluster.add("shed", { flags: flags.slice(0, 2) });
-  for (const node of cluster.nodes) {
-    say(`${node.name}: govault serve --port ${node.port}`);
-    await until(
-      `${node.name} sees the others`,
-      () => node.status(),
-      ({ peers }) => peers.filter(({ state }) => state === "up").length === 2,
-    );
-  }
+  for (const node of cluster.nodes) say(`${node.name}: govault serve --port ${node.port}`);
+  await connected(cluster.nodes);
   await show(a, "peers");
 
   step("A file is stored on the first, and counts as stored when two nodes hold it durably.");

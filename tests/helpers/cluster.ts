@@ -77,6 +77,14 @@ export class Cluster implements AsyncDisposable {
     return node;
   }
 
+  /** Starts two nodes, both owners, that see each other. */
+  async addOwners(): Promise<{ a: ClusterNode; b: ClusterNode }> {
+    const a = await this.add("a");
+    const b = await this.add("b", { owner: true });
+    await connected([a, b]);
+    return { a, b };
+  }
+
   /** Nodes that are running. */
   get up(): ClusterNode[] {
     return this.nodes.filter((node) => node.isUp);
@@ -226,6 +234,20 @@ export class ClusterNode {
   /** What `status --json` says. */
   status(): Promise<Status> {
     return this.json<Status>("status");
+  }
+}
+
+/** Returns once each of the nodes sees `count` others; all of these, if no number is given. */
+export async function connected(
+  nodes: readonly ClusterNode[],
+  count = nodes.length - 1,
+): Promise<void> {
+  for (const node of nodes) {
+    await until(
+      `${node.name} sees the others`,
+      () => node.status(),
+      ({ peers }) => peers.filter(({ state }) => state === "up").length === count,
+    );
   }
 }
 

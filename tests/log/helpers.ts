@@ -11,7 +11,13 @@ import {
   toHex,
   VaultError,
 } from "../../src/base/mod.ts";
-import { type InventoryEntry, type PackedEntries, packEntries } from "../../src/log/mod.ts";
+import {
+  type InventoryEntry,
+  NO_ENTRIES,
+  type PackedEntries,
+  packEntries,
+  type VersionRecord,
+} from "../../src/log/mod.ts";
 
 /** Numbers that one seed fixes (mulberry32). */
 export class Dice {
@@ -69,6 +75,16 @@ export function manyIds(count: number): RecordId[] {
 export function someEntries(count: number): PackedEntries {
   return packEntries(manyIds(count).map((address, i) => ({ address, length: 100 + i })));
 }
+
+/** A record as plain as can be. */
+export const PLAIN_PUT: VersionRecord = {
+  kind: "put",
+  clock: 1n,
+  keyTag: new Uint8Array(16),
+  depth: 1,
+  parents: [],
+  inventory: { entries: NO_ENTRIES },
+};
 
 /** Entries as vectors write them. */
 export interface EntryJson {

@@ -4,7 +4,6 @@ import {
   decodeRecord,
   encodeRecord,
   isVersionRecord,
-  NO_ENTRIES,
   type RecordPublic,
   type VersionRecord,
 } from "../../src/log/mod.ts";
@@ -17,6 +16,7 @@ import {
   type EntryJson,
   idOf,
   loadVectors,
+  PLAIN_PUT,
   someEntries,
 } from "./helpers.ts";
 
@@ -70,15 +70,6 @@ function recordJson(record: RecordPublic): RecordJson {
   };
 }
 
-const put: VersionRecord = {
-  kind: "put",
-  clock: 1n,
-  keyTag: new Uint8Array(16),
-  depth: 1,
-  parents: [],
-  inventory: { entries: NO_ENTRIES },
-};
-
 Deno.test("encodeRecord, decodeRecord: good vectors", () => {
   for (const { name, value, bytes } of vectors.good) {
     assertEquals(toHex(encodeRecord(recordOf(value))), bytes, name);
@@ -120,7 +111,7 @@ Deno.test("encodeRecord: refuses what could not be decoded", () => {
     [{ kind: "delete", inventory: { entries: someEntries(1) } }, "a delete with an inventory"],
   ];
   for (const [change, why] of cases) {
-    const error = assertThrows(() => encodeRecord({ ...put, ...change }), VaultError, why);
+    const error = assertThrows(() => encodeRecord({ ...PLAIN_PUT, ...change }), VaultError, why);
     assertEquals(error.code, "failed", why);
   }
   const prune = { kind: "prune", clock: 1n } as const;

@@ -17,7 +17,6 @@ import {
   decodeRecord,
   decodeSegment,
   encodeRecord,
-  NO_ENTRIES,
   NO_RECORD,
   type RecordPublic,
   SEGMENT_FIXED_BYTES,
@@ -31,6 +30,7 @@ import {
   Dice,
   idOf,
   loadVectors,
+  PLAIN_PUT,
   someEntries,
 } from "./helpers.ts";
 
@@ -63,15 +63,6 @@ const first: SegmentHeader = {
   firstSequence: 1n,
   previous: NO_RECORD,
   sealedBodies: encodeUtf8("sealed bodies"),
-};
-
-const put: VersionRecord = {
-  kind: "put",
-  clock: 1n,
-  keyTag: new Uint8Array(16),
-  depth: 1,
-  parents: [],
-  inventory: { entries: NO_ENTRIES },
 };
 
 const untag: RecordPublic = { kind: "untag", clock: 1n, nameTag: new Uint8Array(16) };
@@ -114,7 +105,7 @@ Deno.test("decodeSegment: bad vectors are refused", () => {
 });
 
 Deno.test("decodeSegment: no byte can be changed, nor any be missing", () => {
-  const good = build(first, put);
+  const good = build(first, PLAIN_PUT);
   const isDamaged = (bytes: Bytes) => {
     try {
       decodeSegment(bytes);
@@ -132,7 +123,10 @@ Deno.test("decodeSegment: no byte can be changed, nor any be missing", () => {
 });
 
 Deno.test("decodeSegment: bytes that are signed but wrong are damaged, or the one encoding", () => {
-  const unsigned = build(first, put, { ...put, depth: 2, parents: [idOf("p")] }).slice(0, -128);
+  const unsigned = build(first, PLAIN_PUT, { ...PLAIN_PUT, depth: 2, parents: [idOf("p")] }).slice(
+    0,
+    -128,
+  );
   const dice = new Dice(3);
   const recordsFrom = 4 + 64; // the keys stay, or the signatures would be all that fails
   let accepted = 0;
@@ -154,30 +148,30 @@ Deno.test("decodeSegment: bytes that are signed but wrong are damaged, or the on
 });
 
 Deno.test("SegmentBuilder.add: an id hangs on all that comes before, on the bodies and on both keys", () => {
-  const second = { ...put, clock: 2n };
+  const second = { ...PLAIN_PUT, clock: 2n };
   const idOfSecond = (header: SegmentHeader, before: RecordPublic) => {
     const builder = new SegmentBuilder(header);
     builder.add(before);
     return toHex(builder.add(second));
   };
   const ids = [
-    idOfSecond(first, put),
-    idOfSecond(first, { ...put, clock: 3n }),
-    idOfSecond({ ...first, sealedBodies: encodeUtf8("other bodies") }, put),
-    idOfSecond({ ...first, firstSequence: 2n, previous: idOf("p") }, put),
-    idOfSecond({ ...first, firstSequence: 3n, previous: idOf("p") }, put),
-    idOfSecond({ ...first, firstSequence: 3n, previous: idOf("q") }, put),
-    idOfSecond({ ...first, vaultKey: signers.node.publicKey }, put),
-    idOfSecond({ ...first, nodeKey: signers.vault.publicKey }, put),
+    idOfSecond(first, PLAIN_PUT),
+    idOfSecond(first, { ...PLAIN_PUT, clock: 3n }),
+    idOfSecond({ ...first, sealedBodies: encodeUtf8("other bodies") }, PLAIN_PUT),
+    idOfSecond({ ...first, firstSequence: 2n, previous: idOf("p") }, PLAIN_PUT),
+    idOfSecond({ ...first, firstSequence: 3n, previous: idOf("p") }, PLAIN_PUT),
+    idOfSecond({ ...first, firstSequence: 3n, previous: idOf("q") }, PLAIN_PUT),
+    idOfSecond({ ...first, vaultKey: signers.node.publicKey }, PLAIN_PUT),
+    idOfSecond({ ...first, nodeKey: signers.vault.publicKey }, PLAIN_PUT),
   ];
   assertEquals(new Set(ids).size, ids.length);
-  assertEquals(idOfSecond(first, put), ids[0]);
+  assertEquals(idOfSecond(first, PLAIN_PUT), ids[0]);
 });
 
 Deno.test("SegmentBuilder.add: a version's parent may come before it in the same segment", () => {
   const builder = new SegmentBuilder(first);
-  const parent = builder.add(put);
-  builder.add({ ...put, depth: 2, parents: [parent] });
+  const parent = builder.add(PLAIN_PUT);
+  builder.add({ ...PLAIN_PUT, depth: 2, parents: [parent] });
   const segment = decodeSegment(builder.finish(signers).bytes);
   assertEquals((segment.records[1] as VersionRecord).parents, [segment.ids[0]!]);
 });
@@ -194,7 +188,7 @@ Deno.test("SegmentBuilder: a segment takes 1024 records and no more", () => {
 
 Deno.test("SegmentBuilder: a segment fits a frame", () => {
   const large: VersionRecord = {
-    ...put,
+    ...PLAIN_PUT,
     depth: 2,
     parents: [idOf("first"), ...Array.from({ length: 63 }, (_, i) => new Uint8Array(32).fill(i))],
     inventory: { entries: someEntries(INLINE_INVENTORY_ENTRIES_MAX) },
@@ -232,10 +226,10 @@ Deno.test("SegmentBuilder: refuses headers that could not be decoded", () => {
 Deno.test("SegmentBuilder.finish: refuses no records, missing or needless bodies, another's keys", () => {
   const bodiless = { ...first, sealedBodies: new Uint8Array(0) };
   assertThrows(() => build(first), VaultError, "no records");
-  assertThrows(() => build(bodiless, put), VaultError, "records without their bodies");
+  assertThrows(() => build(bodiless, PLAIN_PUT), VaultError, "records without their bodies");
   assertThrows(() => build(first, untag), VaultError, "bodies that no record has");
   const swapped = new SegmentBuilder(first);
-  swapped.add(put);
+  swapped.add(PLAIN_PUT);
   assertThrows(
     () => swapped.finish({ vault: signers.node, node: signers.vault }),
     VaultError,
