@@ -3,10 +3,13 @@
  * on, and a compiled program that may read every environment variable it asks for, and no other.
  */
 
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import { fromFileUrl, join } from "@std/path";
 
 const ROOT = fromFileUrl(new URL("../", import.meta.url));
+
+/** This file, as {@link ourFiles} names it. */
+const SELF = join("tests", "source_test.ts");
 
 /** Lines of a source file that are neither blank nor comment. */
 const CODE_LINES_MAX = 400;
@@ -68,6 +71,49 @@ Deno.test("source files: none tells of the machine it was written on", async () 
     });
   }
   assertEquals(found, []);
+});
+
+/** Exported for those who test the program, or a part of their own: what else uses it is outside src. */
+const FOR_TESTS = new Map([
+  ["MemoryNetwork", "the transport of tests and of the simulation"],
+]);
+
+/** What a file declares for others: the name, and whether it exists at run time. */
+const EXPORTS =
+  /^export (?:async )?(?:abstract )?(function\*?|class|const|let|interface|type) (\w+)/gm;
+
+/** Code without comments, well enough to look for names. */
+function withoutComments(text: string): string {
+  return text.replace(/\/\*[\s\S]*?\*\//g, "").replace(/(^|\s)\/\/.*/g, "$1");
+}
+
+function countWord(text: string, name: string): number {
+  return text.match(new RegExp(`\\b${name}\\b`, "g"))?.length ?? 0;
+}
+
+Deno.test("source files: nothing is exported that nobody uses", async () => {
+  const texts = new Map<string, string>();
+  for (const path of await ourFiles(/\.ts$/)) texts.set(path, withoutComments(await read(path)));
+  const program = [...texts].filter(([path]) => !path.startsWith("tests"));
+  const tests = [...texts].filter(([path]) => path.startsWith("tests") && path !== SELF)
+    .map(([, text]) => text).join("\n");
+  const found: string[] = [];
+  for (const [path, text] of program.filter(([path]) => !path.endsWith("std.d.ts"))) {
+    for (const [, kind, name] of text.matchAll(EXPORTS)) {
+      if (FOR_TESTS.has(name!)) continue;
+      // A folder's mod.ts only passes on; the library's is used by others.
+      const isUsedElsewhere = program.some(([other, otherText]) =>
+        other !== path && !/^src\/\w+\/mod\.ts$/.test(other) && countWord(otherText, name!) > 0
+      );
+      if (isUsedElsewhere) continue;
+      if (countWord(text, name!) === 1) found.push(`${path}: ${name} is dead`);
+      else if (!["type", "interface", "class"].includes(kind!) && countWord(tests, name!) === 0) {
+        found.push(`${path}: ${name} is needed in its own file alone`);
+      }
+    }
+  }
+  assertEquals(found, []);
+  for (const name of FOR_TESTS.keys()) assert(countWord(tests, name) > 0, `${name} has no test`);
 });
 
 Deno.test("compile task: allows the environment variables that the program reads, and no others", async () => {

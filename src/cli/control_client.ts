@@ -36,7 +36,7 @@ export interface Outline {
 }
 
 /** The command and `--home` of a line, whatever else stands on it. */
-export function outlineOf(args: readonly string[]): Outline {
+function outlineOf(args: readonly string[]): Outline {
   let command: string | undefined;
   let home: string | undefined;
   for (let i = 0; i < args.length && args[i] !== "--"; i++) {

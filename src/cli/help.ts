@@ -10,7 +10,7 @@ import { type Command, type Flags, GLOBAL_FLAGS } from "./command.ts";
 export const HELP_COLUMNS_MAX = 80;
 
 /** How a flag is typed: `-o, --output PATH`. */
-export function flagSpelling(name: string, flag: Flags[string]): string {
+function flagSpelling(name: string, flag: Flags[string]): string {
   const short = flag.alias === undefined ? "    " : `-${flag.alias}, `;
   const value = flag.kind === "switch" ? "" : ` ${flag.value}${flag.kind === "list" ? "…" : ""}`;
   return `${short}--${name}${value}`;

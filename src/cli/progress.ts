@@ -10,7 +10,7 @@ import { cutToWidth, displayWidth, formatBytes, formatKey, formatSpan } from "./
 import type { Io } from "./io.ts";
 
 /** Work shorter than this shows no progress. */
-export const PROGRESS_DELAY_MS = 500;
+const PROGRESS_DELAY_MS = 500;
 /** Least time between two drawings. */
 const REDRAW_MS = 100;
 /** After this time an old speed counts half. */

@@ -21,7 +21,7 @@ import {
 } from "../base/mod.ts";
 
 /** Length of the seed of the gear table. */
-export const GEAR_SEED_BYTES = 32;
+const GEAR_SEED_BYTES = 32;
 
 /** Entries of the gear table: one for each value of a byte. */
 const GEAR_ENTRIES = 256;

@@ -12,7 +12,7 @@ import { frameContentLength, nativeZstd, wasmZstd, type Zstd } from "./zstd.ts";
 export const COMPRESS_BYTES_MIN = 64;
 
 /** A result is kept if it saves at least one byte in this many: 3 %. */
-export const COMPRESS_SAVING_DIVISOR = 33;
+const COMPRESS_SAVING_DIVISOR = 33;
 
 /** Bytes that {@link looksIncompressible} looks at. */
 const SAMPLE_BYTES = 4096;

@@ -4,7 +4,7 @@
  * @module
  */
 
-export { Chunker, type ChunkSizes, GEAR_SEED_BYTES, gearTable } from "./chunker.ts";
+export { Chunker, type ChunkSizes, gearTable } from "./chunker.ts";
 export * from "./compression.ts";
 export * from "./delta.ts";
 export * from "./manifest.ts";

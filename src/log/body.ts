@@ -28,7 +28,7 @@ import type { RecordKind } from "./record.ts";
 const ENTRY_TYPES = ["file", "folder", "link"] as const;
 
 /** Length of the reference of a sealed manifest object. */
-export const MANIFEST_REFERENCE_BYTES = 72;
+const MANIFEST_REFERENCE_BYTES = 72;
 
 /** Where a version's manifest is: here, or in a sealed object that this 72-byte reference names. */
 export type ManifestPlace = { readonly inline: Bytes } | { readonly reference: Bytes };

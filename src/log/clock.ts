@@ -5,7 +5,7 @@
  *
  * After S. Kulkarni, M. Demirbas, D. Madeppa, B. Avva, M. Leone, "Logical Physical Clocks and Consistent Snapshots in
  * Globally Distributed Databases", 2014. There a message's arrival is an event with a time of its own; here it only
- * raises what the next record must be later than ({@link mergeClock}).
+ * raises what the next record must be later than ({@link nextClock}).
  *
  * @module
  */
@@ -34,11 +34,6 @@ export function nextClock(last: bigint, nowMs: number): bigint {
     throw new VaultError("failed", "Cannot make a record: its clock has run out");
   }
   return next;
-}
-
-/** The latest time seen, after a record that says `seen` has come in. */
-export function mergeClock(last: bigint, seen: bigint): bigint {
-  return seen > last ? seen : last;
 }
 
 /** The milliseconds since 1970 that a time stands for. */

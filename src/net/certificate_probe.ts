@@ -6,8 +6,15 @@
  * @module
  */
 
-import { ByteReader, type Bytes, ByteWriter, encodeUtf8, systemRandom } from "../base/mod.ts";
-import { CERTIFICATE_BYTES_MAX, CERTIFICATE_HOST } from "./certificate.ts";
+import {
+  ByteReader,
+  type Bytes,
+  ByteWriter,
+  CERTIFICATE_BYTES_MAX,
+  encodeUtf8,
+  systemRandom,
+} from "../base/mod.ts";
+import { CERTIFICATE_HOST } from "./certificate.ts";
 import { Attempt, type DialOptions } from "./dialling.ts";
 
 /** The protocol's name in TLS (ALPN). */

@@ -14,7 +14,7 @@ import {
 } from "../base/mod.ts";
 
 /** What a message is, by its number in a frame's header. */
-export const MESSAGE_TYPES = {
+const MESSAGE_TYPES = {
   ask: 1,
   reply: 2,
   refusal: 3,
@@ -37,7 +37,7 @@ const MORE = 0x80;
 const LATER = 0x40;
 
 /** Bytes of a frame before its piece: u32 length of the piece ‖ u8 type and flags ‖ u8 tag ‖ u32 id. */
-export const WIRE_HEADER_BYTES = 10;
+const WIRE_HEADER_BYTES = 10;
 /** Bytes before the first of several pieces: the header ‖ u32 length of the message. */
 export const WIRE_FIRST_HEADER_BYTES = WIRE_HEADER_BYTES + 4;
 

@@ -12,7 +12,7 @@ export function keyOf(address: Uint8Array): string {
 }
 
 /** The address that {@link keyOf} made a string of. */
-export function addressOfKey(key: string): Bytes {
+function addressOfKey(key: string): Bytes {
   const address = new Uint8Array(key.length);
   for (let i = 0; i < key.length; i++) address[i] = key.charCodeAt(i);
   return address;

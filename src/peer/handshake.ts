@@ -181,7 +181,7 @@ function admit(
 }
 
 /** What the listener says to a hello. */
-export function answerHello(
+function answerHello(
   self: HandshakeSelf,
   heard: { hello: Hello; bytes: Bytes; certificate: Bytes; nonce: Bytes },
 ): { challenge: Challenge; secret: NetworkSecret; transcript: Bytes } | Refusal {
@@ -215,7 +215,7 @@ export function answerHello(
 }
 
 /** What the dialler makes of the challenge: the proof, or why not. */
-export function answerChallenge(
+function answerChallenge(
   self: HandshakeSelf,
   heard: { challenge: Challenge; bytes: Bytes; hello: Bytes; certificate: Bytes },
 ): { proof: Proof; secret: NetworkSecret; transcript: Bytes; node: NodeId } | Refused {
@@ -246,7 +246,7 @@ export function answerChallenge(
 }
 
 /** What the listener makes of the proof. */
-export function judgeProof(
+function judgeProof(
   self: HandshakeSelf,
   heard: {
     proof: Proof;
@@ -276,7 +276,7 @@ export function judgeProof(
 }
 
 /** What the dialler makes of the welcome. */
-export function judgeWelcome(
+function judgeWelcome(
   self: HandshakeSelf,
   heard: {
     welcome: Welcome;

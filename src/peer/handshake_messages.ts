@@ -26,7 +26,7 @@ const MAGIC = encodeUtf8("GVH1");
 /** Length of a nonce. */
 export const NONCE_BYTES = 32;
 /** Length of the proof of a secret. */
-export const SECRET_PROOF_BYTES = 32;
+const SECRET_PROOF_BYTES = 32;
 
 const REFUSED = 0;
 const ACCEPTED = 1;

@@ -12,7 +12,7 @@ import type { ObjectStore } from "./ports.ts";
 import type { Tasks } from "./tasks.ts";
 
 /** As what a peer's object is stored: sealed bytes of unknown origin stand apart from those we have sealed. */
-export function storedKind(kind: WireKind): ObjectKind {
+function storedKind(kind: WireKind): ObjectKind {
   return kind === "sealed" ? "held" : kind;
 }
 

@@ -19,7 +19,6 @@ import {
   NETWORK_FILE_BYTES_MAX,
   NETWORK_SECRETS_MAX,
   readSmallFile,
-  sha256,
   STATEMENTS_MAX,
   toHex,
   VaultError,
@@ -319,9 +318,4 @@ export class NetworkFile {
       throw asVaultError(error, `Cannot write ${this.#path}`);
     }
   }
-}
-
-/** A node's id from its public key. */
-export function nodeIdOf(publicKey: Bytes): Bytes {
-  return sha256(publicKey);
 }

@@ -35,7 +35,7 @@ import { Surplus } from "./surplus.ts";
 import { Tasks } from "./tasks.ts";
 
 /** Requests that replication answers. */
-export const REPLICATION_REQUESTS = [
+const REPLICATION_REQUESTS = [
   "heads",
   "segments",
   "segmentList",

@@ -69,7 +69,7 @@ export interface OwnClaim {
 }
 
 /** The authority's key, if this node's vault is that of the network. */
-export function authorityOf(
+function authorityOf(
   state: NetworkState,
   vaultSigner: Ed25519Signer | null,
 ): Ed25519Signer | null {

@@ -24,8 +24,6 @@ const ADMISSION_PREFIX = encodeUtf8("govault admission 1");
 
 /** Length of a ticket's id. */
 export const TICKET_ID_BYTES = 16;
-/** Length of an encoded ticket. */
-export const TICKET_BYTES = ED25519_PUBLIC_KEY_BYTES + 1 + 8 + 8 + ED25519_SIGNATURE_BYTES;
 
 /** What a member may do: `owner` holds the founding vault's key, `storage` keeps bytes it can't read. */
 export type MemberRole = "owner" | "storage";

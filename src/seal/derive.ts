@@ -11,7 +11,7 @@ import { Sealer } from "./sealer.ts";
 /** Length of the master key and of every secret derived from it. */
 export const SECRET_BYTES = 32;
 /** Length of a key tag and of a tag-name tag. */
-export const NAME_TAG_BYTES = 16;
+const NAME_TAG_BYTES = 16;
 
 const SALT = "govault/1";
 

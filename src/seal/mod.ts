@@ -4,7 +4,7 @@
  * @module
  */
 
-export { deriveVaultKeys, NAME_TAG_BYTES, SECRET_BYTES, type VaultKeys } from "./derive.ts";
+export { deriveVaultKeys, SECRET_BYTES, type VaultKeys } from "./derive.ts";
 export {
   type Codec,
   CODEC_PADDED,

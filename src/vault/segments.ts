@@ -57,7 +57,7 @@ export function contentOfSegment(
 }
 
 /** A prune list out of the store. @throws VaultError `damaged` if it is not there or not whole */
-export function readPruneList(address: Address, read: ReadObject): PruneList {
+function readPruneList(address: Address, read: ReadObject): PruneList {
   const bytes = read(address);
   if (bytes === null || !equalBytes(sha256(bytes), address)) {
     throw new VaultError("damaged", `Cannot read prune list ${shortHex(address)}: it is lost`);

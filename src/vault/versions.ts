@@ -71,7 +71,7 @@ function noSuchKey(name: KeyName): VaultError {
 }
 
 /** The version that is meant. @throws VaultError `not_found`, or `usage` for an ambiguous prefix of an id */
-export function selectVersion(
+function selectVersion(
   context: VaultContext,
   key: NamedKey,
   select: VersionSelector,
