@@ -69,6 +69,26 @@ export function isVaultError(error: unknown, code?: ErrorCode): error is VaultEr
 }
 
 /**
+ * What a caller who gave a signal is to hear: if the signal's abort is behind the error, VaultError `interrupted`, whatever
+ * the signal gave as its reason; any other error as it is.
+ */
+export function asInterruption(
+  error: unknown,
+  { action, signal }: { action: string; signal?: AbortSignal | undefined },
+): unknown {
+  if (isVaultError(error, "interrupted")) return error;
+  const isAbort = (at: unknown) =>
+    at instanceof DOMException && at.name === "AbortError" ||
+    signal?.aborted === true && at === signal.reason;
+  for (let at = error; at !== undefined && at !== null; at = (at as { cause?: unknown }).cause) {
+    if (isAbort(at)) {
+      return new VaultError("interrupted", `${action}: interrupted`, { cause: error });
+    }
+  }
+  return error;
+}
+
+/**
  * Turns whatever was thrown into a {@link VaultError}: ours pass through, aborts become `interrupted`, and the
  * operating system's refusals get the code that tells the user what to do.
  *

@@ -6,6 +6,7 @@
 
 import { basename, dirname, join } from "@std/path";
 import {
+  asInterruption,
   asVaultError,
   BESIDE_BYTES_MIN,
   type Bytes,
@@ -77,7 +78,8 @@ export function streamVersion(
         options.onProgress?.({ doneBytes, totalBytes: opened.body.size, item: opened.key.name });
         controller.enqueue(value);
       } catch (error) {
-        controller.error(nameDamage(opened, error));
+        const told = asInterruption(error, { action: nameOf(opened), signal: options.signal });
+        controller.error(nameDamage(opened, told));
       }
     },
     async cancel() {
@@ -87,17 +89,18 @@ export function streamVersion(
 }
 
 /** Says which version can't be read, and that the others may. */
-function nameDamage({ key, version }: OpenedVersion, error: unknown): unknown {
-  if (error instanceof DOMException && error.name === "AbortError") {
-    return asVaultError(error, `Cannot get version ${version.depth} of ${quoteKey(key.name)}`);
-  }
+function nameDamage(opened: OpenedVersion, error: unknown): unknown {
   if (!isUnreadable(error)) return error;
   const hint = error.hint ?? "`govault verify` tells what is damaged; other versions may be whole";
   return new VaultError(
     error.code,
-    `Cannot get version ${version.depth} of ${quoteKey(key.name)}: ${lowerFirst(error.message)}`,
+    `${nameOf(opened)}: ${lowerFirst(error.message)}`,
     { hint, cause: error },
   );
+}
+
+function nameOf({ key, version }: OpenedVersion): string {
+  return `Cannot get version ${version.depth} of ${quoteKey(key.name)}`;
 }
 
 function lowerFirst(text: string): string {

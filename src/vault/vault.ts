@@ -4,7 +4,7 @@
  * @module
  */
 
-import { asVaultError, type Bytes, quoteKey, toHex, VaultError } from "../base/mod.ts";
+import { asInterruption, type Bytes, quoteKey, toHex, VaultError } from "../base/mod.ts";
 import { phraseOfKey } from "../seal/mod.ts";
 import type { RecoveryReport } from "../store/mod.ts";
 import { type PutSource, sourceOf } from "./byte_source.ts";
@@ -96,7 +96,7 @@ export class Vault implements AsyncDisposable {
    * @throws VaultError `bad_key`, `no_space`, `interrupted`; `too_few_peers` if it is stored here, and on too few others
    */
   put(key: string, source: PutSource, options: PutOptions = {}): Promise<PutResult> {
-    return named(`Cannot put ${quoteKey(key)}`, async () => {
+    return named(`Cannot put ${quoteKey(key)}`, options, async () => {
       const result = await putContent(this.#context, key, sourceOf(source), options);
       const of = quoteKey(result.key);
       const copies = await this.#waitForCopies({ versions: [result.id] }, of, options);
@@ -109,7 +109,7 @@ export class Vault implements AsyncDisposable {
    * result tells how many there are.
    */
   putPath(path: string, options: PutPathOptions = {}): AsyncIterable<PutOutcome> {
-    return namedAll(`Cannot put ${quoteKey(path)}`, putPath(this.#context, path, options));
+    return namedAll(`Cannot put ${quoteKey(path)}`, options, putPath(this.#context, path, options));
   }
 
   /** A version's bytes, each checked before it comes out. @throws VaultError `not_found`, `damaged`, `too_few_peers` */
@@ -117,7 +117,7 @@ export class Vault implements AsyncDisposable {
     key: string,
     options: WorkOptions & { select?: VersionSelector } = {},
   ): Promise<{ version: VersionInfo; stream: ReadableStream<Bytes> }> {
-    return named(`Cannot get ${quoteKey(key)}`, async () => {
+    return named(`Cannot get ${quoteKey(key)}`, options, async () => {
       const opened = await openVersion(this.#context, key, options.select ?? { kind: "latest" });
       const version = describeId(this.#context, opened.key.name, opened.version.id);
       return { version, stream: streamVersion(this.#context, opened, options) };
@@ -132,6 +132,7 @@ export class Vault implements AsyncDisposable {
   ): Promise<{ version: VersionInfo; path: string }> {
     return named(
       `Cannot get ${quoteKey(key)}`,
+      options,
       () => getToFile(this.#context, key, destination, options),
     );
   }
@@ -140,6 +141,7 @@ export class Vault implements AsyncDisposable {
   getTree(prefix: string, folder: string, options: GetTreeOptions = {}): AsyncIterable<GetOutcome> {
     return namedAll(
       `Cannot get ${quoteKey(prefix)}`,
+      options,
       getTree(this.#context, prefix, folder, options),
     );
   }
@@ -171,7 +173,7 @@ export class Vault implements AsyncDisposable {
     key: string,
     options: WorkOptions & CopyOptions & { purge?: boolean } = {},
   ): Promise<{ version: VersionInfo; freedBytes: number }> {
-    return named(`Cannot delete ${quoteKey(key)}`, async () => {
+    return named(`Cannot delete ${quoteKey(key)}`, options, async () => {
       const result = options.purge
         ? await purge(this.#context, key, options)
         : { version: await deleteKey(this.#context, key), freedBytes: 0 };
@@ -186,7 +188,7 @@ export class Vault implements AsyncDisposable {
     select: VersionSelector,
     options: CopyOptions & { signal?: AbortSignal } = {},
   ): Promise<VersionInfo> {
-    return named(`Cannot restore ${quoteKey(key)}`, async () => {
+    return named(`Cannot restore ${quoteKey(key)}`, options, async () => {
       const version = await restoreVersion(this.#context, key, select);
       const what = { versions: [version.id], recordsOnly: true };
       await this.#waitForCopies(what, `the restore of ${quoteKey(key)}`, options);
@@ -220,7 +222,7 @@ export class Vault implements AsyncDisposable {
     retention: Retention,
     options: WorkOptions & CopyOptions & { dryRun?: boolean } = {},
   ): Promise<PruneResult> {
-    return named("Cannot prune", async () => {
+    return named("Cannot prune", options, async () => {
       const result = await prune(this.#context, retention, options);
       if (!result.dryRun) await this.#waitForCopies("records", "the prune", options);
       return result;
@@ -229,12 +231,12 @@ export class Vault implements AsyncDisposable {
 
   /** Fetches all that the vault's versions need and that is not here from other nodes. */
   fetchAll(options: WorkOptions = {}): Promise<FetchAllResult> {
-    return named("Cannot fetch everything", () => fetchAll(this.#context, options));
+    return named("Cannot fetch everything", options, () => fetchAll(this.#context, options));
   }
 
   /** Reads what is stored and checks it. */
   verify(options: VerifyOptions = {}): Promise<VerifyResult> {
-    return named("Cannot verify", () => verify(this.#context, options));
+    return named("Cannot verify", options, () => verify(this.#context, options));
   }
 
   /** Figures about the vault; takes no longer in a large one. */
@@ -336,23 +338,26 @@ export class Vault implements AsyncDisposable {
 }
 
 /** Runs `work`; an abort of the caller's becomes VaultError `interrupted`, whatever the signal gave as its reason. */
-async function named<T>(action: string, work: () => Promise<T>): Promise<T> {
+async function named<T>(
+  action: string,
+  { signal }: Pick<WorkOptions, "signal">,
+  work: () => Promise<T>,
+): Promise<T> {
   try {
     return await work();
   } catch (error) {
-    throw asInterruption(error, action);
+    throw asInterruption(error, { action, signal });
   }
 }
 
-async function* namedAll<T>(action: string, work: AsyncIterable<T>): AsyncGenerator<T> {
+async function* namedAll<T>(
+  action: string,
+  { signal }: Pick<WorkOptions, "signal">,
+  work: AsyncIterable<T>,
+): AsyncGenerator<T> {
   try {
     yield* work;
   } catch (error) {
-    throw asInterruption(error, action);
+    throw asInterruption(error, { action, signal });
   }
-}
-
-function asInterruption(error: unknown, action: string): unknown {
-  const isAbort = error instanceof DOMException && error.name === "AbortError";
-  return isAbort ? asVaultError(error, action) : error;
 }
