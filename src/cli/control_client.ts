@@ -53,7 +53,7 @@ function outlineOf(args: readonly string[]): Outline {
 export async function runThroughNode(args: readonly string[]): Promise<number | null> {
   const { command, home } = outlineOf(args);
   if (command === undefined || HERE.has(command)) return null;
-  const stream = await connect(home || Deno.env.get("GOVAULT_HOME") || undefined);
+  const stream = await connectToNode(home || Deno.env.get("GOVAULT_HOME") || undefined);
   if (stream === null) return null;
   const interrupts = listenForInterrupts();
   const client = new ControlClient(new ControlConnection(stream), interrupts.signal);
@@ -68,7 +68,8 @@ export async function runThroughNode(args: readonly string[]): Promise<number | 
   }
 }
 
-async function connect(home: string | undefined): Promise<Deno.Conn | null> {
+/** A connection to the node of a home; `null` if none takes commands there. */
+export async function connectToNode(home: string | undefined): Promise<Deno.Conn | null> {
   try {
     const path = findSocket(home ?? defaultHome());
     return path === null ? null : await Deno.connect({ transport: "unix", path });

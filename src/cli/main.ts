@@ -9,8 +9,11 @@ import { runThroughNode } from "./control_client.ts";
 
 /** Runs one command line to its end; the exit code. Never throws. */
 export async function main(args: readonly string[]): Promise<number> {
-  const code = await runThroughNode(args);
-  if (code !== null) return code;
-  const { runHere } = await import("./run.ts");
-  return await runHere(args);
+  for (;;) {
+    const code = await runThroughNode(args);
+    if (code !== null) return code;
+    const { runHere } = await import("./run.ts");
+    const codeHere = await runHere(args);
+    if (codeHere !== null) return codeHere;
+  }
 }

@@ -14,6 +14,7 @@ import { listenForInterrupts } from "./interrupt.ts";
 import { type Io, OutputClosed, systemIo } from "./io.ts";
 import { reportError } from "./report.ts";
 import { servedIo } from "./served_io.ts";
+import { NodeIsUp } from "./session.ts";
 import { versionText } from "./version.ts";
 
 /** What a command line runs with. */
@@ -25,12 +26,15 @@ export interface RunOptions {
   node?: ResidentNode;
 }
 
-/** Runs one command line in this process, to its end; the exit code. Never throws. */
-export async function runHere(args: readonly string[]): Promise<number> {
+/** Runs one command line in this process; the exit code, or `null` if it is a node's that began meanwhile. Never throws. */
+export async function runHere(args: readonly string[]): Promise<number | null> {
   const interrupts = listenForInterrupts();
   try {
     const { signal } = interrupts;
     return await runCommandLine(args, { io: systemIo(), signal, commands: COMMANDS });
+  } catch (error) {
+    if (error instanceof NodeIsUp) return null;
+    throw error;
   } finally {
     interrupts.stop();
   }
@@ -42,7 +46,7 @@ export function runInNode(call: ControlCall, node: ResidentNode): Promise<number
   return runCommandLine(hello.args, { io: servedIo(call), signal, commands: COMMANDS, node });
 }
 
-/** The same with the world, the signal and the commands given. */
+/** The same with the world, the signal and the commands given. @throws NodeIsUp before anything is done */
 export async function runCommandLine(
   args: readonly string[],
   options: RunOptions,
@@ -56,6 +60,7 @@ export async function runCommandLine(
     await io.flush();
     return code;
   } catch (error) {
+    if (error instanceof NodeIsUp) throw error;
     if (error instanceof OutputClosed) return EXIT_CODES.failed;
     await io.flush().catch(() => {/* the error that is about to be told counts for more */});
     const told = explain(error, { action: `Cannot run ${name}`, interrupted: signal.aborted });

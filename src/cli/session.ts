@@ -4,9 +4,10 @@
  * @module
  */
 
-import { toHex } from "../base/mod.ts";
+import { toHex, VaultError } from "../base/mod.ts";
 import type { CreatedVault, Vault } from "../vault/mod.ts";
 import type { Context } from "./command.ts";
+import { connectToNode } from "./control_client.ts";
 import { jsonLine } from "./json.ts";
 import { answerPassphrase } from "./passphrase.ts";
 
@@ -15,6 +16,21 @@ export function chosenHome(
   { flags, io, node }: Pick<Context, "flags" | "io" | "node">,
 ): string | undefined {
   return node?.home ?? flags.home ?? io.env("GOVAULT_HOME");
+}
+
+/** A node that began after this process has looked for one takes commands: it is the one to run this command. */
+export class NodeIsUp extends VaultError {
+  constructor() {
+    super("locked", "Cannot open the vault: a node runs from its home");
+  }
+}
+
+/** For those who wait for the home: whether the node that has it takes commands by now. @throws NodeIsUp */
+export async function askForNode(home: string | undefined): Promise<void> {
+  const stream = await connectToNode(home);
+  if (stream === null) return;
+  stream.close();
+  throw new NodeIsUp();
 }
 
 /**
@@ -38,6 +54,7 @@ export async function withVault<T>(
     ...(lockWaitMs === undefined ? {} : { lockWaitMs }),
     create: options.create === true,
     signal,
+    onWaiting: () => askForNode(home),
     passphrase: (ask) => answerPassphrase(context, ask),
     onCreated: (created) => tellCreated(context, created),
   });

@@ -12,6 +12,7 @@ import {
   LOCK_WAIT_MS,
   VaultError,
 } from "../base/mod.ts";
+import { assertListenable } from "../net/mod.ts";
 import type { OpenOptions } from "../vault/mod.ts";
 import { findSocket } from "./control_place.ts";
 import { ControlServer } from "./control_server.ts";
@@ -44,6 +45,7 @@ export interface DaemonOptions extends PeerOptions {
 export async function runDaemon(options: DaemonOptions): Promise<void> {
   const { home, signal, token } = options;
   await refuseSecond(home);
+  assertListenable(options.start);
   const lockWaitMs = options.open.lockWaitMs ?? LOCK_WAIT_MS;
   const vault = await openForNetwork({ ...options.open, home, lockWaitMs, signal }, token);
   const stopping = new AbortController();

@@ -172,12 +172,16 @@ export class Peers implements PeerSurface {
   }
 
   async start(options: PeerStart): Promise<{ host: string; port: number }> {
-    const { host, port, peers, advertise } = options;
     const { replicas } = this.#options;
+    if (replicas !== undefined) await this.#node.sessions.setReplicas(replicas);
+    return await this.#listen(options);
+  }
+
+  async #listen(options: PeerStart): Promise<{ host: string; port: number }> {
+    const { host, port, peers, advertise } = options;
     const bound = await this.#node.start({ host, port, peers, advertise: advertise ?? null });
     this.#started = { options, bound };
     await this.#vault.attach(this.#node.remote);
-    if (replicas !== undefined) await this.#node.sessions.setReplicas(replicas);
     if (options.lan) this.#leaveLan = await this.#joinLan(bound.port);
     return bound;
   }
@@ -272,7 +276,7 @@ export class Peers implements PeerSurface {
     if (started !== null) await this.stop();
     this.#file = await NetworkFile.make(networkPath(this.#side.home), state, this.#machine.disk);
     this.#node = this.#makeNode();
-    if (started !== null) await this.start({ ...started.options, port: started.bound.port });
+    if (started !== null) await this.#listen({ ...started.options, port: started.bound.port });
   }
 
   /** A first word with who invited, while this node runs; if they are out of reach now, they are tried again later. */

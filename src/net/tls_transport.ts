@@ -27,6 +27,19 @@ async function listen(
   }
 }
 
+/**
+ * Finds out whether a node could listen there, before it has anything to listen with.
+ *
+ * @throws VaultError `failed`, as {@link Transport.listen}
+ */
+export function assertListenable(at: { host: string; port: number }): void {
+  try {
+    Deno.listen({ hostname: at.host, port: at.port }).close();
+  } catch (error) {
+    throw cannotListen(at, error);
+  }
+}
+
 function cannotListen(at: { host: string; port: number }, error: unknown): VaultError {
   const action = `Cannot listen at ${formatHostPort(at)}`;
   if (error instanceof Deno.errors.AddrInUse) {

@@ -81,6 +81,10 @@ function checkModes(home: string, findings: Findings): void {
   }
 }
 
+function counted(count: number, what: string): string {
+  return `${count} ${what}${count === 1 ? "" : "s"}`;
+}
+
 async function checkVault(vault: Vault, findings: Findings): Promise<void> {
   const { protected: isProtected, keys, versions, chunks } = await vault.status();
   findings.good(
@@ -92,7 +96,7 @@ async function checkVault(vault: Vault, findings: Findings): Promise<void> {
   const { junkBytes, damagedFrames, tornBytes } = vault.recovery();
   if (junkBytes === 0 && damagedFrames === 0) {
     const tail = tornBytes > 0 ? `; ${tornBytes} bytes of an unfinished write were cut away` : "";
-    findings.good("packs", `${chunks} objects${tail}`);
+    findings.good("packs", `${counted(chunks, "object")}${tail}`);
   } else {
     findings.bad(
       "packs",
@@ -104,8 +108,9 @@ async function checkVault(vault: Vault, findings: Findings): Promise<void> {
     );
   }
   const problems = vault.problems();
-  if (problems.length === 0) findings.good("log", `${keys} keys, ${versions} versions`);
-  else findings.bad("log", problems.join("; "), { code: "damaged" });
+  if (problems.length === 0) {
+    findings.good("log", `${counted(keys, "key")}, ${counted(versions, "version")}`);
+  } else findings.bad("log", problems.join("; "), { code: "damaged" });
   const integrity = vault.indexIntegrity();
   if (integrity === "ok") findings.good("index", integrity);
   else findings.bad("index", integrity, { code: "damaged", hint: "`govault verify` rebuilds it" });

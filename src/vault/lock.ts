@@ -4,9 +4,11 @@
  * @module
  */
 
-import { asVaultError, encodeUtf8, VaultError } from "../base/mod.ts";
+import { asInterruption, asVaultError, encodeUtf8, VaultError } from "../base/mod.ts";
 
 const RETRY_MS = 25;
+/** How often who waits is asked whether to go on. */
+const ASK_MS = 100;
 /** Where the platform can only wait for a lock, one that is free takes a moment to be had. */
 const FREE_LOCK_MS_MAX = 250;
 const OWNER_BYTES_MAX = 32;
@@ -16,15 +18,21 @@ export interface HomeLock {
   release(): void;
 }
 
+/** How to wait for a lock. */
+export interface LockWait {
+  waitMs: number;
+  signal?: AbortSignal;
+  /** Called now and then while another process has the lock; a VaultError that it throws ends the waiting. */
+  onWaiting?: () => Promise<void>;
+}
+
 /**
  * Takes the lock, waiting if need be.
  *
- * @throws VaultError `locked` naming the owner when the time is over, `interrupted` when the signal fires
+ * @throws VaultError `locked` naming the owner when the time is over, `interrupted` when the signal fires; what
+ *   `onWaiting` throws
  */
-export async function lockHome(
-  path: string,
-  options: { waitMs: number; signal?: AbortSignal },
-): Promise<HomeLock> {
+export async function lockHome(path: string, options: LockWait): Promise<HomeLock> {
   let file: Deno.FsFile;
   try {
     file = await Deno.open(path, { read: true, write: true, create: true, mode: 0o600 });
@@ -42,7 +50,8 @@ export async function lockHome(
     }
   } catch (error) {
     file.close();
-    throw asVaultError(error, `Cannot lock ${path}`);
+    const action = `Cannot lock ${path}`;
+    throw asVaultError(asInterruption(error, { action, signal: options.signal }), action);
   }
   writeOwner(file, String(Deno.pid));
   return {
@@ -53,23 +62,21 @@ export async function lockHome(
   };
 }
 
-function acquire(
-  file: Deno.FsFile,
-  { waitMs, signal }: { waitMs: number; signal?: AbortSignal },
-): Promise<boolean> {
+function acquire(file: Deno.FsFile, wait: LockWait): Promise<boolean> {
   return typeof file.tryLock === "function"
-    ? acquireByTrying(file, { waitMs, ...(signal ? { signal } : {}) })
-    : acquireByWaiting(file, { waitMs, ...(signal ? { signal } : {}) });
+    ? acquireByTrying(file, wait)
+    : acquireByWaiting(file, wait);
 }
 
 async function acquireByTrying(
   file: Deno.FsFile,
-  { waitMs, signal }: { waitMs: number; signal?: AbortSignal },
+  { waitMs, signal, onWaiting }: LockWait,
 ): Promise<boolean> {
   const end = performance.now() + waitMs;
-  while (!await file.tryLock(true)) {
+  for (let tries = 0; !await file.tryLock(true); tries++) {
     signal?.throwIfAborted();
     if (performance.now() >= end) return false;
+    if (tries % (ASK_MS / RETRY_MS) === 0) await onWaiting?.();
     await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
   }
   return true;
@@ -81,10 +88,11 @@ async function acquireByTrying(
  */
 async function acquireByWaiting(
   file: Deno.FsFile,
-  { waitMs, signal }: { waitMs: number; signal?: AbortSignal },
+  { waitMs, signal, onWaiting }: LockWait,
 ): Promise<boolean> {
   signal?.throwIfAborted();
   let timer: ReturnType<typeof setTimeout> | undefined;
+  let asking: ReturnType<typeof setInterval> | undefined;
   let onAbort = () => {};
   const endMs = Math.max(waitMs, FREE_LOCK_MS_MAX);
   const locked = file.lock(true).then(() => true, (error) => {
@@ -98,10 +106,12 @@ async function acquireByWaiting(
       new Promise<never>((_, reject) => {
         onAbort = () => reject(signal?.reason);
         signal?.addEventListener("abort", onAbort);
+        if (onWaiting) asking = setInterval(() => onWaiting().catch(reject), ASK_MS);
       }),
     ]);
   } finally {
     clearTimeout(timer);
+    clearInterval(asking);
     signal?.removeEventListener("abort", onAbort);
   }
 }

@@ -13,7 +13,7 @@ import {
   systemClock,
   systemRandom,
 } from "../base/mod.ts";
-import { type HomeLock, lockHome } from "./lock.ts";
+import { type HomeLock, lockHome, type LockWait } from "./lock.ts";
 
 /** What a vault takes of a machine. */
 export interface Machine {
@@ -21,7 +21,7 @@ export interface Machine {
   readonly clock: Clock;
   readonly random: Random;
   /** Keeps others from a home; `path` is its lock file. As {@link lockHome}. */
-  lock(path: string, options: { waitMs: number; signal?: AbortSignal }): Promise<HomeLock>;
+  lock(path: string, options: LockWait): Promise<HomeLock>;
   /** Where the index database lies that belongs at `path`: a file, or ":memory:". */
   indexPath(path: string): string;
   /** Whether there are threads to give work to. */

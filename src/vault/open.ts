@@ -80,6 +80,8 @@ export interface OpenOptions {
   lockWaitMs?: number;
   /** Stops the waiting for another process. */
   signal?: AbortSignal;
+  /** Called now and then while another process has the home; a VaultError that it throws ends the waiting. */
+  onWaiting?: () => Promise<void>;
   /** Told the recovery phrase if the vault was made. */
   onCreated?: (created: CreatedVault) => void;
   /**
@@ -93,11 +95,15 @@ export interface OpenOptions {
 /** Takes a home's lock, after making its folder if need be. */
 function takeLock(
   home: string,
-  { lockWaitMs, signal, machine = systemMachine }: OpenOptions,
+  { lockWaitMs, signal, onWaiting, machine = systemMachine }: OpenOptions,
 ): Promise<HomeLock> {
   machine.disk.makeFolder(home);
   const waitMs = lockWaitMs ?? LOCK_WAIT_MS;
-  return machine.lock(homePaths(home).lock, { waitMs, ...(signal ? { signal } : {}) });
+  return machine.lock(homePaths(home).lock, {
+    waitMs,
+    ...(signal ? { signal } : {}),
+    ...(onWaiting ? { onWaiting } : {}),
+  });
 }
 
 /** Makes a vault in a home. @throws VaultError `exists` if there is one */

@@ -184,4 +184,5 @@ Deno.test("verify, doctor: a healthy home", async () => {
   assertEquals([verified["damaged"], verified["repaired"], verified["missing"]], [0, 0, 0]);
   const { findings } = await box.json<{ findings: { ok: boolean; check: string }[] }>("doctor");
   assert(findings.length > 0 && findings.every(({ ok }) => ok), JSON.stringify(findings));
+  assertMatch((await box.ok("doctor")).out, /^ok +log +1 key, 1 version$/m);
 });

@@ -193,3 +193,13 @@ Deno.test("put: a file that is not there leaves no new vault behind", async () =
   assertEquals([error.exit, error.code], [1, "failed"]);
   assertEquals((await box.error("status")).code, "not_found");
 });
+
+Deno.test("put: how many nodes hold it is told when copies were asked for", async () => {
+  await using box = await Sandbox.withVault();
+  await box.write("f", "content");
+  const line = async (...flags: string[]) => (await box.ok("put", "f", ...flags)).out;
+  assertMatch(await line(), /^stored f {2}version 1 .* added\n$/);
+  assertEquals(await line("--copies", "1"), "unchanged f  version 1  on 1 node\n");
+  await box.write("f", "other content");
+  assertMatch(await line("--copies", "1"), /^stored f {2}version 2 .* added {2}on 1 node\n$/);
+});

@@ -2,6 +2,8 @@
 
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { join } from "@std/path";
+import { ControlServer } from "../../src/daemon/control_server.ts";
+import { openVault } from "../../src/vault/mod.ts";
 import { noise, Sandbox } from "./harness.ts";
 
 const unixOnly = { ignore: Deno.build.os === "windows" };
@@ -319,4 +321,81 @@ Deno.test("watch: Ctrl-C ends it without an error to read", unixOnly, async () =
   const { code, stderr } = await watching.output();
   assertEquals([code, new TextDecoder().decode(stderr)], [130, ""]);
   await watching.stdin.close();
+});
+
+Deno.test("peers: with nobody there it says so, and the way out", unixOnly, async () => {
+  await using box = await Sandbox.withVault();
+  const alone = await box.run("peers");
+  assertEquals([alone.code, alone.out], [0, ""]);
+  assertMatch(alone.err, /^no other nodes yet\nhint: `govault serve`/);
+  await using _node = await box.serve();
+  assertMatch((await box.run("peers")).err, /^no other nodes yet\nhint: `govault invite`/);
+  assertEquals(await box.json("peers"), { peers: [] });
+  await box.ok("peers", "--quiet");
+});
+
+Deno.test("serve: a port that is taken is told before a vault is made", async () => {
+  await using box = await Sandbox.make();
+  using taken = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const port = String((taken.addr as Deno.NetAddr).port);
+  const { exit, message, hint } = await box.error("serve", "--host", "127.0.0.1", "--port", port);
+  assertEquals(exit, 1);
+  assertStringIncludes(message, "the port is taken");
+  assertStringIncludes(hint ?? "", "--port");
+  assertEquals(await Deno.stat(box.home).catch(() => null), null);
+});
+
+Deno.test(
+  "serve: a node that only stores is refused --replicas before it listens",
+  unixOnly,
+  async () => {
+    await using box = await Sandbox.withVault();
+    await using _node = await box.serve();
+    const token = (await box.ok("invite")).out.trim();
+    await using other = await Sandbox.make();
+    const { code, err } = await other.run(
+      ...["serve", "--host", "127.0.0.1", "--port", "0", "--quiet"],
+      ...["--join", token, "--replicas", "2"],
+    );
+    assertEquals(code, 7);
+    assertMatch(err, /^govault: Cannot set the number of copies/m);
+    assert(!err.includes("listening"), err);
+  },
+);
+
+/** Returns once a process waits for the home's lock: then it has the lock's file open. */
+async function untilWaiting({ pid }: Deno.ChildProcess, home: string): Promise<void> {
+  for (;;) {
+    for (const { name } of Deno.readDirSync(`/proc/${pid}/fd`)) {
+      // It may close a file between the listing and this look.
+      const path = await Deno.readLink(`/proc/${pid}/fd/${name}`).catch(() => "");
+      if (path === join(home, "lock")) return;
+    }
+  }
+}
+
+Deno.test({
+  name: "a command that waits for the home of a node which begins is run by the node",
+  ignore: Deno.build.os !== "linux",
+  async fn() {
+    await using box = await Sandbox.withVault();
+    // Has the home and takes no commands yet, as a node that begins.
+    await using vault = await openVault({ home: box.home });
+    const lines = [["put", "f"], ["doctor"]];
+    const waiting = lines.map((words) => box.start([...words, "--lock-wait", "600"]));
+    for (const child of waiting) await untilWaiting(child, vault.home);
+    const calls: string[] = [];
+    const server = ControlServer.open(vault.home, async ({ hello, output }) => {
+      calls.push(hello.args[0]!);
+      await output(new TextEncoder().encode("told by the node"));
+      return 0;
+    });
+    for (const child of waiting) {
+      const { code, stdout } = await child.output();
+      assertEquals([code, new TextDecoder().decode(stdout)], [0, "told by the node"]);
+      await child.stdin.close();
+    }
+    await server.stop({ drainMs: 0, abandonMs: 0 });
+    assertEquals(calls.sort(), ["doctor", "put"]);
+  },
 });

@@ -99,7 +99,8 @@ Deno.test({
     const { a, b } = await cluster.addOwners();
     const c = await cluster.add("c");
     await connected(cluster.nodes);
-    await a.ok("put", await fileOf(cluster, "old.bin", 2_000_000), "--copies", "3");
+    const stored = await a.ok("put", await fileOf(cluster, "old.bin", 2_000_000), "--copies", "3");
+    assertMatch(stored.out, / {2}on 3 nodes\n$/);
     await a.ok("put", await fileOf(cluster, "kept.bin", 5_000), "--copies", "3");
     await b.stop();
     await a.ok("delete", "old.bin", "--purge");

@@ -11,7 +11,7 @@ import { defineCommand } from "../command.ts";
 import { replicationText } from "../network.ts";
 import { show } from "../output.ts";
 import { answerPassphrase } from "../passphrase.ts";
-import { chosenHome } from "../session.ts";
+import { askForNode, chosenHome, type NodeIsUp } from "../session.ts";
 
 export const doctor = defineCommand({
   name: "doctor",
@@ -30,12 +30,19 @@ export const doctor = defineCommand({
     const { defaultHome, examineHome } = await import("../../vault/mod.ts");
     const { node, flags, signal } = context;
     const lockWaitMs = flags["lock-wait"];
-    const findings = await examineHome(chosenHome(context) ?? defaultHome(), {
+    const home = chosenHome(context) ?? defaultHome();
+    let nodeIsUp: NodeIsUp | undefined;
+    const findings = await examineHome(home, {
       ...(lockWaitMs === undefined ? {} : { lockWaitMs }),
       ...(node === undefined ? {} : { vault: node.vault }),
       passphrase: (ask) => answerPassphrase(context, ask),
       signal,
+      onWaiting: () =>
+        askForNode(home).catch((error) => {
+          throw nodeIsUp = error;
+        }),
     });
+    if (nodeIsUp !== undefined) throw nodeIsUp;
     if (node !== undefined) findings.push(...await networkFindings(node));
     await show(context, { json: { findings }, text: doctorText(findings) });
     return exitCodeOf(findings);

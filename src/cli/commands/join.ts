@@ -8,7 +8,7 @@ import { toHex } from "../../base/mod.ts";
 import { type Context, defineCommand } from "../command.ts";
 import { confirm } from "../output.ts";
 import { answerPassphrase } from "../passphrase.ts";
-import { chosenHome, tellCreated } from "../session.ts";
+import { askForNode, chosenHome, tellCreated } from "../session.ts";
 
 export const join = defineCommand({
   name: "join",
@@ -36,11 +36,13 @@ async function joinNetwork(context: Context, token: string): Promise<Uint8Array>
   if (node !== undefined) return await joinRunning(node, token);
   const lockWaitMs = flags["lock-wait"];
   const { defaultHome } = await import("../../vault/mod.ts");
+  const home = io.path(chosenHome(context) ?? defaultHome());
   return await joinOnce(token, {
-    home: io.path(chosenHome(context) ?? defaultHome()),
+    home,
     passphrase: (ask) => answerPassphrase(context, ask),
     onCreated: (created) => tellCreated(context, created),
     ...(lockWaitMs === undefined ? {} : { lockWaitMs }),
     signal,
+    onWaiting: () => askForNode(home),
   });
 }

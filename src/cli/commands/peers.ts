@@ -37,12 +37,21 @@ export const peers = defineCommand({
   async run(context) {
     const view = await withVault(context, (vault) => networkView(context, vault));
     const all = view?.peers ?? [];
+    if (all.length === 0 && !context.flags.json && !context.flags.quiet) tellAlone(context);
     await show(context, {
       json: { peers: all.map(peerDocument) },
       text: peersText(context, all),
     });
   },
 });
+
+/** An empty table would leave its reader at a loss. */
+function tellAlone({ io, node }: Context): void {
+  const way = node === undefined
+    ? "`govault serve` runs this one; then `govault invite` prints a token for another"
+    : "`govault invite` prints a token for one";
+  io.err(`no other nodes yet\nhint: ${way}\n`);
+}
 
 const COLUMNS: readonly Column[] = [
   { title: "NODE" },

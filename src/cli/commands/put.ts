@@ -135,7 +135,7 @@ async function putAll(context: Context, work: PutWork): Promise<number> {
       totals[result.unchanged ? "unchanged" : "stored"]++;
       totals.size += result.size;
       totals.addedBytes += result.unchanged ? 0 : result.addedBytes;
-      await confirm(context, { json: putDocument(result), text: putLine(result) });
+      await confirm(context, { json: putDocument(result), text: putLine(result, work.copies) });
       if (result.copies >= (work.copies ?? 1)) continue;
       const code = reportError(tooFewCopies(result, work.copies!), { io, json: flags.json });
       exitCode = exitCode === 0 ? code : exitCode;
@@ -186,17 +186,21 @@ function tooFewCopies({ key, copies }: PutResult, wanted: number): VaultError {
   );
 }
 
-function putLine(result: PutResult): string {
-  const key = formatKey(result.key);
-  if (result.unchanged) return `unchanged ${key}  version ${result.version}\n`;
-  const parts = [`stored ${key}`, `version ${result.version}`];
-  if (result.type === "link") return `${[...parts, "link"].join("  ")}\n`;
-  return [
-    ...parts,
-    formatBytes(result.size),
-    `${result.newChunks} of ${plural(result.chunks, "chunk")} new`,
-    `${formatBytes(result.addedBytes)} added`,
-  ].join("  ") + "\n";
+/** What was done with one file; with copies, if they were waited for. */
+function putLine(result: PutResult, copies: number | undefined): string {
+  const { unchanged, type, version } = result;
+  const parts = [`${unchanged ? "unchanged" : "stored"} ${formatKey(result.key)}`];
+  parts.push(`version ${version}`);
+  if (type === "link" && !unchanged) parts.push("link");
+  else if (!unchanged) {
+    parts.push(
+      formatBytes(result.size),
+      `${result.newChunks} of ${plural(result.chunks, "chunk")} new`,
+      `${formatBytes(result.addedBytes)} added`,
+    );
+  }
+  if (copies !== undefined) parts.push(`on ${plural(result.copies, "node")}`);
+  return `${parts.join("  ")}\n`;
 }
 
 function summaryLine(totals: Totals): string {

@@ -64,7 +64,7 @@ export const serve = defineCommand({
       read: readSpan,
       help: "make an absent node's copies again after this (10m)",
     },
-    lan: { kind: "switch", help: "look for nodes on the local network" },
+    lan: { kind: "switch", help: "find nodes on the local network; not with --host 127.0.0.1" },
     advertise: {
       kind: "value",
       value: "HOST:PORT",
