@@ -4,8 +4,11 @@ import { assertEquals } from "@std/assert";
 import { join } from "@std/path";
 import type { Goal, Step } from "./cases.ts";
 import type { Sample, StepResult } from "./compare.ts";
+import { comparisonTable } from "./compare_runs.ts";
 import { EDITS, noisePieces, textPieces, writeEdited, writePieces } from "./data.ts";
-import { median, verdicts } from "./report.ts";
+import { bestSeconds, type StageRate } from "./limit.ts";
+import { picture } from "./picture.ts";
+import { asDocument, median, verdicts } from "./report.ts";
 
 Deno.test("writeEdited: overwrites, inserts in the middle, and keeps all the rest", async () => {
   const folder = await Deno.makeTempDir({ prefix: "govault-" });
@@ -80,4 +83,36 @@ Deno.test("verdicts: ratios against the right rival, met at the goal itself", ()
 Deno.test("verdicts: without a rival there is none", () => {
   const goals: Goal[] = [{ kind: "faster", than: "the faster rival", times: 2 }];
   assertEquals(verdicts([took({ govault: 1 }, goals)])[0]!.met, null);
+});
+
+/** Rates of all stages that a get and a put go through: each takes a second for 100 bytes, but for syncing. */
+function rates(sync: number): StageRate[] {
+  const stages = ["read", "cut", "HMAC", "seal", "open", "SHA-256", "append", "TLS"] as const;
+  const even = stages.map((stage): StageRate => ({ stage, piece: "chunk", one: 50, all: 100 }));
+  return [...even, { stage: "sync", piece: "chunk", one: sync, all: sync }];
+}
+
+Deno.test("bestSeconds: the processor's stages take turns, the disk works beside them", () => {
+  assertEquals(bestSeconds("put", { bytes: 100, rates: rates(1000) }), 6);
+  assertEquals(bestSeconds("put", { bytes: 100, rates: rates(10) }), 10, "it waits for the disk");
+  assertEquals(bestSeconds("get", { bytes: 100, rates: rates(10) }), 4);
+  assertEquals(bestSeconds("replicate", { bytes: 100, rates: rates(1000) }), 9);
+});
+
+Deno.test("asDocument: what compare and the picture read", () => {
+  const result = took({ govault: 10, restic: 20 }, []);
+  result.step.limit = "put";
+  result.step.bytes = 100;
+  const about = { time: "2030-01-02T03:04:05Z", machine: "m", versions: ["a <b>"], runs: 1 };
+  const run = asDocument([result], rates(1000), about);
+  assertEquals(run.limit.seconds, { step: 6 });
+  const other = structuredClone(run);
+  other.steps[0]!.programs["govault"]!.median.seconds = 5;
+  assertEquals(comparisonTable(run, other).split("\n").slice(1, 3).map((row) => row.split(/ +/)), [
+    ["step", "govault", "10.00", "5.00", "2.00"],
+    ["", "restic", "20.00", "20.00", "1.00"],
+  ]);
+  const drawn = picture(run);
+  assertEquals(drawn.match(/<rect /g)?.length, 2);
+  assertEquals(drawn.includes("a &lt;b&gt;") && drawn.includes("stroke="), true);
 });

@@ -7,32 +7,46 @@ import { parseArgs } from "@std/cli/parse-args";
 import { join } from "@std/path";
 import { prepare } from "./cases.ts";
 import { compare } from "./compare.ts";
+import { comparisonTable, readRun } from "./compare_runs.ts";
+import { measureStages } from "./limit.ts";
 import { compareMemory } from "./memory.ts";
 import { compareNetwork } from "./network.ts";
-import { asJson, tables } from "./report.ts";
+import { picture } from "./picture.ts";
+import { asDocument, limitTables, tables } from "./report.ts";
 import { findTools, govaultCommand } from "./tools.ts";
 
-const HELP = `deno task bench [--runs N] [--size MIB] [--quick] [--dir DIR] [--json FILE]
+const HELP =
+  `deno task bench [--runs N] [--size MIB] [--quick] [--dir DIR] [--json FILE] [--svg FILE]
+deno task bench limit [--size MIB] [--dir DIR]
+deno task bench compare A B
 deno task bench --memory [--gib N,N] [--dir DIR]
 deno task bench --network [--runs N] [--size MIB] [--gib N] [--dir DIR]
 
 Compares GoVault with whichever of restic and borg are installed. GoVault is the
-program that GOVAULT_BIN names, or ./govault, or else the source.
+program that GOVAULT_BIN names, or ./govault, or else the source. "of limit" is
+how much was reached of the speed that this machine could do at best, if all its
+cores were always busy with what must be done.
+
+  limit        instead: what each stage can do alone, and what follows from it
+  compare A B  instead: two files that --json wrote, side by side
 
   --runs N     how often each thing is done; medians are shown (default 5)
   --size MIB   size of the large file (default 512)
   --quick      one run, 64 MiB, 1000 small files: a look, not a measurement
   --dir DIR    where data and repositories go (default: the temporary folder)
   --json FILE  also writes every sample to FILE
+  --svg FILE   also draws the medians
   --memory     instead: the most memory held at a put and a get of 1 and 8 GiB
   --network    instead: nodes on loopback, beside Syncthing if it is installed
   --gib N,N    other sizes for --memory; for --network what a node receives (8)
 `;
 
-const flags = parseArgs(Deno.args, {
+// `deno task bench -- limit` hands the two dashes on.
+const flags = parseArgs(Deno.args[0] === "--" ? Deno.args.slice(1) : Deno.args, {
   boolean: ["quick", "memory", "network", "help"],
-  string: ["runs", "size", "dir", "json", "gib"],
+  string: ["runs", "size", "dir", "json", "svg", "gib"],
   unknown: (argument) => {
+    if (!argument.startsWith("-")) return true; // judged below
     console.error(`Cannot run the benchmark: it knows no ${argument}; see --help`);
     Deno.exit(2);
   },
@@ -62,15 +76,47 @@ async function comparison(root: string): Promise<boolean> {
   await Deno.mkdir(data);
   await Deno.mkdir(scratch);
   const groups = await prepare(data, { largeBytes, smallFiles });
+  const rates = await measureStages(scratch, { onStep });
   const results = await compare({ tools, groups, runs, data, scratch, onStep });
   const machine = `${navigator.hardwareConcurrency} cores, ${Deno.build.os} ${Deno.build.arch}`;
   console.log(`\n${versions.join("; ")}; ${machine}; medians of ${runs}\n`);
-  console.log(tables(results));
-  if (typeof flags.json === "string") {
-    const about = { time: new Date().toISOString(), machine, versions, runs };
-    await Deno.writeTextFile(flags.json, asJson(results, about));
+  console.log(tables(results, rates));
+  const about = { time: new Date().toISOString(), machine, versions, runs };
+  const found = asDocument(results, rates, about);
+  const outputs = [
+    [flags.json, () => `${JSON.stringify(found, null, 2)}\n`],
+    [flags.svg, () => picture(found)],
+  ] as const;
+  for (const [path, text] of outputs) {
+    if (typeof path === "string") await Deno.writeTextFile(path, text());
   }
   return true;
+}
+
+async function limit(root: string): Promise<boolean> {
+  const rates = await measureStages(root, { onStep });
+  console.log(limitTables(rates, count(flags.size, 512) * 1024 * 1024));
+  return true;
+}
+
+async function compareRuns([a, b, ...more]: string[]): Promise<boolean> {
+  if (a === undefined || b === undefined || more.length > 0) {
+    throw new Error("Cannot compare: name two files that --json wrote");
+  }
+  console.log(comparisonTable(await readRun(a), await readRun(b)));
+  return true;
+}
+
+/** What the words and flags ask for. */
+function chosen(): (root: string) => Promise<boolean> {
+  const [word, ...rest] = flags._.map(String);
+  if (word === "limit" && rest.length === 0) return limit;
+  if (word === "compare") return () => compareRuns(rest);
+  if (word !== undefined) {
+    console.error(`Cannot run the benchmark: it knows no ${word}; see --help`);
+    Deno.exit(2);
+  }
+  return flags.memory ? memory : flags.network ? network : comparison;
 }
 
 async function memory(root: string): Promise<boolean> {
@@ -98,6 +144,7 @@ if (flags.help) {
   console.log(HELP);
   Deno.exit(0);
 }
+const run = chosen();
 const parent = typeof flags.dir === "string" ? { dir: flags.dir } : {};
 const root = await Deno.realPath(await Deno.makeTempDir({ prefix: "govault-bench-", ...parent }));
 const cleanUp = () => Deno.removeSync(root, { recursive: true });
@@ -107,7 +154,7 @@ Deno.addSignalListener("SIGINT", () => {
 });
 let ok = false;
 try {
-  ok = await (flags.memory ? memory : flags.network ? network : comparison)(root);
+  ok = await run(root);
 } catch (error) {
   console.error(error instanceof Error ? error.message : error);
 } finally {

@@ -75,3 +75,9 @@ export async function syncDisks(): Promise<void> {
   if (Deno.build.os === "windows") return;
   await new Deno.Command("sync").output();
 }
+
+/** The middle one of three measurements. */
+export async function medianOfThree(measurement: () => Promise<number>): Promise<number> {
+  const all = [await measurement(), await measurement(), await measurement()];
+  return all.sort((a, b) => a - b)[1]!;
+}

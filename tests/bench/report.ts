@@ -1,7 +1,8 @@
 /** What came out: medians, ratios, goals met or missed, as a table and as JSON. Pure. */
 
-import { type Goal, PEAK_BYTES_GOAL } from "./cases.ts";
+import { type Goal, PEAK_BYTES_GOAL, type Step } from "./cases.ts";
 import type { Sample, StepResult } from "./compare.ts";
+import { bestSeconds, type Operation, OPERATIONS, type StageRate } from "./limit.ts";
 
 /** The program that the goals are for. */
 const OURS = "govault";
@@ -94,8 +95,21 @@ function mebibytes(bytes: number): string {
   return (bytes / 1024 / 1024).toFixed(0);
 }
 
+/** How much of the speed that is possible was reached: 1 is all of it. `null` where no limit is derived. */
+function shareOfLimit(
+  { limit, bytes }: Step,
+  { seconds, rates }: { seconds: number; rates: readonly StageRate[] },
+): number | null {
+  if (limit === undefined || rates.length === 0) return null;
+  return bestSeconds(limit, { bytes, rates }) / seconds;
+}
+
+function percent(share: number | null): string {
+  return share === null ? "" : `${(100 * share).toFixed(0)}%`;
+}
+
 /** The medians and the verdicts as two tables of plain text. */
-export function tables(results: readonly StepResult[]): string {
+export function tables(results: readonly StepResult[], rates: readonly StageRate[]): string {
   const medians = results.flatMap(({ step, samples }) =>
     [...samples].sort(([a], [b]) => Number(b === OURS) - Number(a === OURS) || (a < b ? -1 : 1))
       .map(([name, all], i) => {
@@ -105,6 +119,7 @@ export function tables(results: readonly StepResult[]): string {
           name,
           seconds.toFixed(2),
           (step.bytes / 1e6 / seconds).toFixed(step.bytes < 1e6 ? 3 : 0),
+          percent(shareOfLimit(step, { seconds, rates })),
           peakBytes === null ? "?" : mebibytes(peakBytes),
           step.action === "put" ? (addedBytes / 1e6).toFixed(addedBytes < 1e6 ? 3 : 1) : "",
         ];
@@ -117,13 +132,15 @@ export function tables(results: readonly StepResult[]): string {
     met === null ? "-" : met ? "met" : "MISSED",
   ]);
   return [
-    table([["", "", "s", "MB/s", "peak MiB", "MB added"], ...medians], { leftColumns: 2 }),
+    table([["", "", "s", "MB/s", "of limit", "peak MiB", "MB added"], ...medians], {
+      leftColumns: 2,
+    }),
     table([["", "goal", "measured", ""], ...judged], { leftColumns: 4 }),
   ].join("\n");
 }
 
 /** Columns as wide as they must be; the first ones flush left, the others right. */
-function table(rows: readonly string[][], { leftColumns }: { leftColumns: number }): string {
+export function table(rows: readonly string[][], { leftColumns }: { leftColumns: number }): string {
   const widths = rows[0]!.map((_, i) => Math.max(...rows.map((row) => row[i]!.length)));
   return rows.map((row) => {
     const cells = row.map((cell, i) =>
@@ -133,17 +150,63 @@ function table(rows: readonly string[][], { leftColumns }: { leftColumns: number
   }).join("");
 }
 
-/** All of it for programs: every sample, the medians and the verdicts. */
-export function asJson(
+/** What each stage can do, and what follows for a file of so many bytes, as two tables. */
+export function limitTables(rates: readonly StageRate[], bytes: number): string {
+  const stages = rates.map(({ stage, piece, one, all }) => [
+    stage,
+    piece,
+    (one / 1e6).toFixed(0),
+    (all / 1e6).toFixed(0),
+  ]);
+  const best = OPERATIONS.map((operation) => {
+    const seconds = bestSeconds(operation, { bytes, rates });
+    return [operation, seconds.toFixed(2), (bytes / 1e6 / seconds).toFixed(0)];
+  });
+  return [
+    table([["stage", "pieces", "MB/s, a core", "MB/s, all"], ...stages], { leftColumns: 2 }),
+    table([[`at best, ${mebibytes(bytes)} MiB`, "s", "MB/s"], ...best], { leftColumns: 1 }),
+  ].join("\n");
+}
+
+/** A run for programs: what it was measured on, every sample, the medians, the verdicts and the limits. */
+export interface RunDocument {
+  time: string;
+  machine: string;
+  versions: string[];
+  runs: number;
+  limit: {
+    stages: readonly StageRate[];
+    /** Seconds at best, by step's title. */
+    seconds: Partial<Record<string, number>>;
+  };
+  steps: {
+    title: string;
+    bytes: number;
+    limit?: Operation;
+    programs: Record<string, { median: Median; samples: Sample[] }>;
+  }[];
+  goals: Verdict[];
+}
+
+/** What a run found, for `--json`. */
+export function asDocument(
   results: readonly StepResult[],
-  about: Readonly<Record<string, unknown>>,
-): string {
+  rates: readonly StageRate[],
+  about: Pick<RunDocument, "time" | "machine" | "versions" | "runs">,
+): RunDocument {
   const steps = results.map(({ step, samples }) => ({
     title: step.title,
     bytes: step.bytes,
+    ...(step.limit === undefined ? {} : { limit: step.limit }),
     programs: Object.fromEntries(
       [...samples].map(([name, all]) => [name, { median: medianOf(all), samples: all }]),
     ),
   }));
-  return JSON.stringify({ ...about, steps, goals: verdicts(results) }, null, 2) + "\n";
+  const limits = results.flatMap(({ step: { title, limit, bytes } }) =>
+    limit === undefined || rates.length === 0
+      ? []
+      : [[title, bestSeconds(limit, { bytes, rates })] as const]
+  );
+  const limit = { stages: rates, seconds: Object.fromEntries(limits) };
+  return { ...about, limit, steps, goals: verdicts(results) };
 }
