@@ -47,6 +47,10 @@ export const SEGMENT_BODY_BYTES_MAX = 1024 * 1024;
 /** Most parents of one version. */
 export const VERSION_PARENTS_MAX = 64;
 
+/** The longest that a timer of the runtime counts; it fires at once if it is asked for more. */
+export const TIMER_MS_MAX = 2 ** 31 - 1;
+/** The longest span of time that can be asked for: what lies that far back of today is still a `Date`. */
+export const SPAN_MS_MAX = 8.64e15;
 /** How long a command waits for another process to let go of the home. */
 export const LOCK_WAIT_MS = 10_000;
 /** Chunks that no record names are kept this long: an interrupted put can go on from them. */

@@ -93,8 +93,15 @@ export function parseFlags(
     else valued.push([name, flag]);
   }
   const valuedNames = valued.map(([name]) => name);
+  const spelled = spellOut(args, flags);
+  // The parser's own name for the operands: it would take a flag of that name for one that it knows.
+  const end = spelled.indexOf("--");
+  const taken = spelled.slice(0, end === -1 ? undefined : end).find((each) =>
+    /^--?_(?:=|$)/.test(each)
+  );
+  if (taken !== undefined) throw unknownFlag(taken, flags, of);
   const unknown: string[] = [];
-  const parsed = parseArgs(spellOut(args, flags), {
+  const parsed = parseArgs(spelled, {
     boolean: switches,
     string: ["_", ...valuedNames],
     collect: valuedNames, // so that a repeated flag is seen

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { parseIdPrefix, quoteKey, VaultError } from "../base/mod.ts";
+import { parseIdPrefix, quoteKey, SPAN_MS_MAX, TIMER_MS_MAX, VaultError } from "../base/mod.ts";
 import type { VersionSelector } from "../vault/types.ts";
 
 const SPAN_UNITS_MS: Readonly<Record<string, number>> = {
@@ -36,7 +36,9 @@ export function readCount(text: string, what: string): number {
 export function readSeconds(text: string, what: string): number {
   const match = /^(\d{1,7}(?:\.\d{1,3})?)s?$/.exec(text);
   if (match === null) throw refuse(text, what, "not a number of seconds");
-  return Math.round(Number(match[1]) * 1000);
+  const ms = Math.round(Number(match[1]) * 1000);
+  if (ms > TIMER_MS_MAX) throw refuse(text, what, "longer than 24 days");
+  return ms;
 }
 
 /** A span such as `90s`, `2h` or `1d12h`, as milliseconds. */
@@ -48,6 +50,7 @@ export function readSpan(text: string, what: string): number {
   for (const [, amount, unit] of text.matchAll(/(\d+)([smhdwy])/g)) {
     total += Number(amount) * SPAN_UNITS_MS[unit!]!;
   }
+  if (total > SPAN_MS_MAX) throw refuse(text, what, "longer than all the time that dates can tell");
   return total;
 }
 
@@ -127,7 +130,9 @@ export function readTime(text: string, options: { what: string; now: number }): 
     return new Date(year, month - 1, day, hour, minute, second, ms).getTime();
   }
   if (/^z$/i.test(zone)) return utc.getTime();
-  const offset = Number(zone.slice(1, 3)) * 60 + Number(zone.slice(-2));
+  const [hours, minutes] = [Number(zone.slice(1, 3)), Number(zone.slice(-2))];
+  if (hours > 23 || minutes > 59) throw refuse(text, what, `no such time zone as ${zone}`);
+  const offset = hours * 60 + minutes;
   return utc.getTime() - (zone[0] === "-" ? -offset : offset) * 60_000;
 }
 
