@@ -205,6 +205,7 @@ function readHello(input: Reader): Hello {
   for (let left = input.u32(); left > 0; left--) {
     const name = input.text();
     if (!/^[A-Z_]{1,64}$/.test(name)) throw new ControlViolation("a variable with an odd name");
+    if (Object.hasOwn(env, name)) throw new ControlViolation("a variable that comes twice");
     env[name] = input.text();
   }
   return {

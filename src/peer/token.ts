@@ -90,6 +90,10 @@ export function decodeToken(text: string): ReadToken {
   const encoded = trimmed.slice(PREFIX.length);
   if (!/^[A-Za-z0-9_-]*$/.test(encoded)) throw unreadable("it has characters that no token has");
   const bytes = new Uint8Array(Buffer.from(encoded, "base64url"));
+  // The last character may hold bits to spare, which are zero in the one encoding that there is.
+  if (Buffer.from(bytes).toString("base64url") !== encoded) {
+    throw unreadable("a part of it is missing or was changed");
+  }
   const payload = bytes.subarray(0, Math.max(0, bytes.length - CHECKSUM_BYTES));
   const checksum = bytes.subarray(payload.length);
   if (!equalBytes(checksum, sha256(payload).subarray(0, CHECKSUM_BYTES))) {

@@ -162,7 +162,7 @@ function load({ database, keys }: VaultContext, tag: Bytes): Map<string, SeenFil
   try {
     return row === undefined
       ? new Map()
-      : decode(keys.body.openSync(blob(row, "list"), null, decompress));
+      : decodeSeen(keys.body.openSync(blob(row, "list"), null, decompress));
   } catch (error) {
     if (isVaultError(error, "damaged")) return new Map();
     throw error;
@@ -174,7 +174,7 @@ function save(
   tag: Bytes,
   files: ReadonlyMap<string, SeenFile>,
 ): void {
-  const plain = encode(files);
+  const plain = encodeSeen(files);
   if (files.size > FILES_MAX || plain.length > PLAIN_BYTES_MAX) return;
   const { header, body } = keys.body.sealSync(plain);
   const list = new Uint8Array(header.length + body.length);
@@ -183,7 +183,8 @@ function save(
   database.guard(() => database.run("INSERT OR REPLACE INTO seen VALUES (?, ?)", tag, list));
 }
 
-function encode(files: ReadonlyMap<string, SeenFile>): Bytes {
+/** A list of seen files, by their names. */
+export function encodeSeen(files: ReadonlyMap<string, SeenFile>): Bytes {
   const writer = new ByteWriter(files.size * (FILE_BYTES_MIN + 32));
   writer.u32(files.size);
   for (const [name, { marks, tag, id, version, chunks }] of files) {
@@ -195,13 +196,21 @@ function encode(files: ReadonlyMap<string, SeenFile>): Bytes {
   return writer.finish();
 }
 
-function decode(bytes: Bytes): Map<string, SeenFile> {
+/** @throws VaultError `damaged` for anything that {@link encodeSeen} would not have written */
+export function decodeSeen(bytes: Bytes): Map<string, SeenFile> {
   const reader = new ByteReader(bytes, "list of seen files");
   const count = reader.count(reader.u32(), FILES_MAX, FILE_BYTES_MIN);
   const files = new Map<string, SeenFile>();
   for (let i = 0; i < count; i++) {
     const name = reader.text16();
-    const marks = Array.from({ length: 5 }, () => Number(reader.i64()));
+    if (files.has(name)) throw reader.fail("a file comes twice");
+    const marks = Array.from({ length: 5 }, () => {
+      const mark = reader.i64();
+      if (BigInt(Number(mark)) !== mark) {
+        throw reader.fail(`${mark} is no number that was measured`);
+      }
+      return Number(mark);
+    });
     const tag = reader.raw(TAG_BYTES);
     const id = reader.raw(HASH_BYTES);
     files.set(name, { marks, tag, id, version: reader.u32(), chunks: reader.u32() });
