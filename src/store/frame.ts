@@ -129,7 +129,8 @@ class WindowReader {
 function findFrame(reader: WindowReader, from: number, end: number): number {
   let at = from;
   while (at < end) {
-    const bytes = reader.at(at, Math.min(WINDOW_BYTES / 2, end - at));
+    // One more, as the last byte may begin a header.
+    const bytes = reader.at(at, Math.min(WINDOW_BYTES / 2, end - at) + 1);
     if (bytes.length === 0) return end;
     let i = 0;
     while (i < bytes.length && (bytes[i] !== FRAME_MAGIC[0] || bytes[i + 1] !== FRAME_MAGIC[1])) {
@@ -183,8 +184,12 @@ export function* scanFrames(
       file.readAt(start, payload);
     }
     if (payload !== null && !equalBytes(sha256(payload), header.address)) {
-      // Its length may be wrong too, and a whole frame be taken for its payload.
-      const next = findFrame(reader, start, start + header.length);
+      // A frame right behind shows that its length is right, and then nothing in its payload is a frame of ours, whatever it
+      // looks like: strangers choose what they send. Else the length may be wrong, and a whole frame be taken for its payload.
+      const end = start + header.length;
+      const isFollowed = end === range.end ||
+        decodeFrameHeader(reader.at(end, FRAME_HEADER_BYTES)) !== null;
+      const next = isFollowed ? end : findFrame(reader, start, end);
       yield { what: "damaged", header, offset, length: next - offset };
       offset = next;
     } else {

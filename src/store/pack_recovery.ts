@@ -98,7 +98,10 @@ export class PackRecovery {
     for (const found of scanFrames(file, { from: pack.length, end: size }, options)) {
       if (found.what === "frame") {
         const { header, offset, prefix, payload } = found;
-        const { kind, address, length } = header;
+        const { address, length } = header;
+        // Behind what is damaged a frame may be part of an object that a peer sent, who chose its bytes: nothing vouches
+        // for what such a frame says of itself, until its bytes are sealed here again.
+        const kind = header.kind === "sealed" && !pack.isIntact ? "held" : header.kind;
         const label = kind === "sealed" ? labelOf(prefix) : null;
         const place = { pack: number, offset: offset + FRAME_HEADER_BYTES, length };
         if (!index.add({ address, label, kind, ...place })) continue;
