@@ -7,8 +7,10 @@ import type { Sample, StepResult } from "./compare.ts";
 import { comparisonTable } from "./compare_runs.ts";
 import { EDITS, noisePieces, textPieces, writeEdited, writePieces } from "./data.ts";
 import { bestSeconds, type StageRate } from "./limit.ts";
+import { median } from "./measuring.ts";
 import { picture } from "./picture.ts";
-import { asDocument, median, verdicts } from "./report.ts";
+import { asDocument, verdicts } from "./report.ts";
+import { sizesUpTo, slopeOf } from "./scale.ts";
 
 Deno.test("writeEdited: overwrites, inserts in the middle, and keeps all the rest", async () => {
   const folder = await Deno.makeTempDir({ prefix: "govault-" });
@@ -115,4 +117,13 @@ Deno.test("asDocument: what compare and the picture read", () => {
   const drawn = picture(run);
   assertEquals(drawn.match(/<rect /g)?.length, 2);
   assertEquals(drawn.includes("a &lt;b&gt;") && drawn.includes("stroke="), true);
+});
+
+Deno.test("slopeOf: what doubles with the size has 1, what stays has 0", () => {
+  const points = (seconds: (size: number) => number) =>
+    [1, 10, 100, 1000].map((size) => ({ size, cost: { seconds: seconds(size), peakBytes: 0 } }));
+  const slopes = [() => 3, (size: number) => 2 * size, (size: number) => size * size]
+    .map((seconds) => Math.round(100 * slopeOf(points(seconds))) / 100);
+  assertEquals(slopes, [0, 1, 2]);
+  assertEquals(sizesUpTo(500, 1, 10), [1, 10, 100, 500]);
 });

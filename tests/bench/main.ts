@@ -13,12 +13,14 @@ import { compareMemory } from "./memory.ts";
 import { compareNetwork } from "./network.ts";
 import { picture } from "./picture.ts";
 import { asDocument, limitTables, tables } from "./report.ts";
+import { compareScale } from "./scale.ts";
 import { findTools, govaultCommand } from "./tools.ts";
 
 const HELP =
   `deno task bench [--runs N] [--size MIB] [--quick] [--dir DIR] [--json FILE] [--svg FILE]
 deno task bench limit [--size MIB] [--dir DIR]
 deno task bench compare A B
+deno task bench scale [--quick] [--dir DIR]
 deno task bench --memory [--gib N,N] [--dir DIR]
 deno task bench --network [--runs N] [--size MIB] [--gib N] [--dir DIR]
 
@@ -29,6 +31,7 @@ cores were always busy with what must be done.
 
   limit        instead: what each stage can do alone, and what follows from it
   compare A B  instead: two files that --json wrote, side by side
+  scale        instead: how cost grows with files, versions and keys
 
   --runs N     how often each thing is done; medians are shown (default 5)
   --size MIB   size of the large file (default 512)
@@ -99,6 +102,16 @@ async function limit(root: string): Promise<boolean> {
   return true;
 }
 
+async function scale(root: string): Promise<boolean> {
+  console.log(`govault, ${govaultCommand().label}`);
+  const sizes = flags.quick
+    ? { fileMib: 64, versions: 100, keys: 10_000 }
+    : { fileMib: 16 * 1024, versions: 10_000, keys: 1_000_000 };
+  const { text, met } = await compareScale({ ...sizes, scratch: root, onStep });
+  console.log(text);
+  return met;
+}
+
 async function compareRuns([a, b, ...more]: string[]): Promise<boolean> {
   if (a === undefined || b === undefined || more.length > 0) {
     throw new Error("Cannot compare: name two files that --json wrote");
@@ -111,6 +124,7 @@ async function compareRuns([a, b, ...more]: string[]): Promise<boolean> {
 function chosen(): (root: string) => Promise<boolean> {
   const [word, ...rest] = flags._.map(String);
   if (word === "limit" && rest.length === 0) return limit;
+  if (word === "scale" && rest.length === 0) return scale;
   if (word === "compare") return () => compareRuns(rest);
   if (word !== undefined) {
     console.error(`Cannot run the benchmark: it knows no ${word}; see --help`);

@@ -76,8 +76,14 @@ export async function syncDisks(): Promise<void> {
   await new Deno.Command("sync").output();
 }
 
+/** The middle one of some numbers, or the mean of the two in the middle. */
+export function median(numbers: readonly number[]): number {
+  const sorted = [...numbers].sort((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
+}
+
 /** The middle one of three measurements. */
 export async function medianOfThree(measurement: () => Promise<number>): Promise<number> {
-  const all = [await measurement(), await measurement(), await measurement()];
-  return all.sort((a, b) => a - b)[1]!;
+  return median([await measurement(), await measurement(), await measurement()]);
 }

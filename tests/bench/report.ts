@@ -3,6 +3,7 @@
 import { type Goal, PEAK_BYTES_GOAL, type Step } from "./cases.ts";
 import type { Sample, StepResult } from "./compare.ts";
 import { bestSeconds, type Operation, OPERATIONS, type StageRate } from "./limit.ts";
+import { median } from "./measuring.ts";
 
 /** The program that the goals are for. */
 const OURS = "govault";
@@ -23,13 +24,6 @@ export interface Verdict {
   measured: string;
   /** `null` if there was nothing to compare with. */
   met: boolean | null;
-}
-
-/** The middle one of some numbers, or the mean of the two in the middle. */
-export function median(numbers: readonly number[]): number {
-  const sorted = [...numbers].sort((a, b) => a - b);
-  const middle = sorted.length >> 1;
-  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
 }
 
 /** The medians of a program's samples, each figure by itself. */
