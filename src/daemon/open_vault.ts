@@ -28,10 +28,12 @@ export async function openForNetwork(
   options: OpenOptions & { home: string },
   token?: string,
 ): Promise<Vault> {
-  const { home } = options;
+  const { home, machine } = options;
   const masterKey = token === undefined ? null : decodeToken(token).masterKey;
   const phrase = masterKey === null ? null : phraseOfKey(masterKey);
-  if (phrase !== null && !hasVault(home)) await recoverVault({ home, phrase });
+  if (phrase !== null && !hasVault(home, machine?.disk)) {
+    await recoverVault({ home, phrase, ...(machine ? { machine } : {}) });
+  }
   const vault = await openVault({ ...options, create: true });
   try {
     if (token !== undefined) checkOwnerKey(vault, token);

@@ -278,6 +278,11 @@ export class MemoryDisk implements Disk {
     });
   }
 
+  /** All files there are. */
+  paths(): string[] {
+    return [...this.#names.keys()];
+  }
+
   /** A file's bytes. */
   bytesOf(path: string): Bytes {
     return this.#inode(path).now.bytes.slice();

@@ -1,0 +1,241 @@
+/**
+ * The faults. Each is one entry of {@link FAULTS}: what it needs, what it does, and how it knows that it has had an effect.
+ * One that never had any fails the run, so that no run is idle.
+ *
+ * @module
+ */
+
+import type { Dice } from "../soak/dice.ts";
+import type { SimNode } from "./node.ts";
+import type { World } from "./world.ts";
+
+const SECOND = 1000;
+const MINUTE = 60 * SECOND;
+
+/** A kind of fault. */
+export interface FaultKind {
+  readonly name: string;
+  /** How often it is chosen in relation to others. */
+  readonly weight: number;
+  /**
+   * Does it, from its beginning to its end. Says whether it had an effect; `null` if it could not be done at this time, and
+   * is to be tried again later.
+   */
+  run(world: World, dice: Dice): Promise<boolean | null>;
+}
+
+/** Waits until something has happened, for a bounded time. */
+async function until(world: World, holds: () => boolean, msMax = 5 * MINUTE): Promise<boolean> {
+  const end = world.time.now() + msMax;
+  while (!holds() && world.time.now() < end) await world.time.sleep(SECOND);
+  return holds();
+}
+
+/** A node that is up and that no other fault is at; it is this fault's until it is let go of. */
+async function withNode(
+  world: World,
+  dice: Dice,
+  fault: (node: SimNode) => Promise<boolean>,
+  isFit: (node: SimNode) => boolean = () => true,
+): Promise<boolean | null> {
+  const node = world.take(dice, isFit);
+  if (node === null) return null;
+  try {
+    return await fault(node);
+  } finally {
+    world.letGo(node);
+  }
+}
+
+async function restart(world: World, node: SimNode, dice: Dice): Promise<void> {
+  await world.time.sleep(dice.below(2 * MINUTE));
+  await world.bringUp(node);
+}
+
+/** Every kind of fault. */
+export const FAULTS: readonly FaultKind[] = [
+  {
+    name: "kill",
+    weight: 3,
+    run: (world, dice) =>
+      withNode(world, dice, async (node) => {
+        world.trace.note(node.name, "killed");
+        node.kill();
+        await restart(world, node, dice);
+        return true;
+      }),
+  },
+  {
+    name: "power cut",
+    weight: 4,
+    run: (world, dice) =>
+      withNode(world, dice, async (node) => {
+        world.trace.note(node.name, "power cut");
+        node.cutPower();
+        await restart(world, node, dice);
+        return true;
+      }),
+  },
+  {
+    name: "stop",
+    weight: 1,
+    run: (world, dice) =>
+      withNode(world, dice, async (node) => {
+        world.trace.note(node.name, "stops");
+        await node.stop();
+        await restart(world, node, dice);
+        return true;
+      }),
+  },
+  {
+    name: "partition",
+    weight: 3,
+    run: async (world, dice) => {
+      const names = world.members().map(({ name }) => name);
+      const one = dice.some(names, 1 + dice.below(names.length - 1));
+      const other = names.filter((name) => !one.includes(name));
+      const isOneWay = dice.chance(0.4);
+      const before = world.network.hits.cut;
+      world.trace.note("net", `${one.join("+")} ${isOneWay ? "→" : "↔"} ${other.join("+")} cut`);
+      for (const a of one) {
+        for (const b of other) {
+          world.network.cut(a, b);
+          if (!isOneWay) world.network.cut(b, a);
+        }
+      }
+      await world.time.sleep(5 * SECOND + dice.below(4 * MINUTE));
+      const hit = await until(world, () => world.network.hits.cut > before);
+      for (const a of one) {
+        for (const b of other) {
+          world.network.heal(a, b);
+          world.network.heal(b, a);
+        }
+      }
+      world.trace.note("net", "healed");
+      return hit;
+    },
+  },
+  {
+    name: "lost messages",
+    weight: 3,
+    run: async (world, dice) => {
+      let broken = 0;
+      for (let i = 0; i < 5; i++) {
+        const [one, other] = dice.some(world.members(), 2);
+        const before = world.network.connections;
+        world.network.breakConnections(one!.name, other!.name);
+        broken += before - world.network.connections;
+        world.trace.note("net", `connections of ${one!.name} and ${other!.name} broken`);
+        await world.time.sleep(dice.below(20 * SECOND));
+      }
+      return broken > 0 ? true : null;
+    },
+  },
+  {
+    name: "late messages",
+    weight: 2,
+    run: async (world, dice) => {
+      const before = world.network.hits.late;
+      world.network.lateMsMax = 100 + dice.below(8 * SECOND);
+      world.trace.note("net", `messages are up to ${world.network.lateMsMax} ms late`);
+      await world.time.sleep(dice.below(3 * MINUTE));
+      const hit = await until(world, () => world.network.hits.late > before);
+      world.network.lateMsMax = 0;
+      return hit;
+    },
+  },
+  {
+    name: "clock jump",
+    weight: 2,
+    run: (world, dice) =>
+      withNode(world, dice, async (node) => {
+        // Records from the future wait until it has come, so that a clock far ahead would only make the run long.
+        const ms = dice.chance(0.5)
+          ? dice.pick([SECOND, MINUTE, 9 * MINUTE, 40 * MINUTE])
+          : -dice.pick([SECOND, MINUTE, 60 * MINUTE, 48 * 60 * MINUTE]);
+        world.noteAhead(ms);
+        world.trace.note(node.name, `clock jumps by ${ms / 1000} s`);
+        node.clock.offsetMs += ms;
+        await world.time.sleep(dice.below(5 * MINUTE));
+        world.trace.note(node.name, "clock is set right");
+        node.clock.correct();
+        return true;
+      }),
+  },
+  {
+    name: "clock drift",
+    weight: 1,
+    run: (world, dice) =>
+      withNode(world, dice, async (node) => {
+        node.clock.drift((dice.chance(0.5) ? 1 : -1) * (100 + dice.below(20_000)));
+        world.trace.note(node.name, `clock drifts by ${node.clock.driftPpm} ppm`);
+        await world.time.sleep(dice.below(10 * MINUTE));
+        return true;
+      }),
+  },
+  {
+    name: "slow disk",
+    weight: 1,
+    run: (world, dice) =>
+      withNode(world, dice, async (node) => {
+        const { faults } = node.disk;
+        const before = faults.hits.slow;
+        faults.syncMsMax = 1000 + dice.below(20 * SECOND);
+        world.trace.note(node.name, `disk takes up to ${faults.syncMsMax} ms for a sync`);
+        await world.time.sleep(dice.below(3 * MINUTE));
+        const hit = await until(world, () => faults.hits.slow > before);
+        node.disk.heal();
+        return hit;
+      }),
+  },
+  {
+    name: "full disk",
+    weight: 2,
+    run: (world, dice) =>
+      withNode(world, dice, async (node) => {
+        const { faults } = node.disk;
+        const before = faults.hits.full;
+        faults.isFull = true;
+        world.trace.note(node.name, "disk is full");
+        await world.time.sleep(dice.below(2 * MINUTE));
+        const hit = await until(world, () => faults.hits.full > before);
+        node.disk.heal();
+        world.trace.note(node.name, "disk has room again");
+        return hit;
+      }),
+  },
+  {
+    name: "failing disk",
+    weight: 2,
+    run: (world, dice) =>
+      withNode(world, dice, async (node) => {
+        const { faults } = node.disk;
+        const before = faults.hits.failing;
+        faults.failingShare = 0.05 + dice.below(50) / 100;
+        world.trace.note(node.name, `${Math.round(100 * faults.failingShare)}% of writes fail`);
+        await world.time.sleep(dice.below(MINUTE));
+        const hit = await until(world, () => faults.hits.failing > before);
+        node.disk.heal();
+        world.trace.note(node.name, "disk works again");
+        return hit;
+      }),
+  },
+  {
+    name: "bit rot",
+    weight: 2,
+    run: (world, dice) =>
+      withNode(world, dice, async (node) => {
+        world.lose(node);
+        const flips = 1 + dice.below(3);
+        let hit = false;
+        for (let i = 0; i < flips; i++) {
+          const rotten = node.disk.rot(".pack", 16);
+          if (rotten === null) continue;
+          world.trace.note(node.name, `a bit flips in ${rotten.path} at ${rotten.offset}`);
+          hit = true;
+        }
+        await world.time.sleep(dice.below(MINUTE));
+        return hit;
+      }, (node) => world.mayLose(node)),
+  },
+];

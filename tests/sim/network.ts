@@ -1,0 +1,137 @@
+/**
+ * The network between the nodes: {@link MemoryNetwork} with times from dice. A message that is lost breaks its connection
+ * sooner or later, as TCP has it; one that is late may come after one that was sent later over another connection. All
+ * that is sent is looked at.
+ *
+ * @module
+ */
+
+import {
+  type Connection,
+  type Listener,
+  MemoryNetwork,
+  type Transport,
+} from "../../src/net/mod.ts";
+import type { Dice } from "../soak/dice.ts";
+import type { Life } from "./life.ts";
+import type { SimTime } from "./time.ts";
+
+/** Sees everything that is sent. */
+export type Tap = (from: string, to: string, bytes: Uint8Array) => void;
+
+/** Bytes that may be on their way in each direction of a connection. */
+export const WINDOW_BYTES = 256 * 1024;
+
+/** The network of a simulation. */
+export class SimNetwork {
+  readonly #net: MemoryNetwork;
+  readonly #dice: Dice;
+  readonly #tap: Tap;
+  /** Directions that nothing comes through, as `from to`. */
+  readonly #cuts = new Set<string>();
+  /** Messages are up to so late, ms, beyond what is usual. */
+  lateMsMax = 0;
+  /** What was sent into a cut, and what was made late by a fault. */
+  readonly hits = { cut: 0, late: 0 };
+
+  constructor(time: SimTime, dice: Dice, tap: Tap) {
+    this.#dice = dice;
+    this.#tap = tap;
+    this.#net = new MemoryNetwork({
+      timers: time,
+      windowBytes: WINDOW_BYTES,
+      latencyMs: () => this.#latencyMs(),
+    });
+  }
+
+  #latencyMs(): number {
+    const usual = 1 + this.#dice.below(20);
+    if (this.lateMsMax === 0 || !this.#dice.chance(0.2)) return usual;
+    this.hits.late++;
+    return usual + this.#dice.below(this.lateMsMax);
+  }
+
+  get connections(): number {
+    return this.#net.connections;
+  }
+
+  /** Nothing comes through from one to the other; what is sent waits. */
+  cut(from: string, to: string): void {
+    this.#cuts.add(`${from} ${to}`);
+    this.#net.cut(from, to);
+  }
+
+  heal(from: string, to: string): void {
+    if (this.#cuts.delete(`${from} ${to}`)) this.#net.heal(from, to);
+  }
+
+  healAll(): void {
+    this.lateMsMax = 0;
+    for (const cut of [...this.#cuts]) this.heal(...cut.split(" ") as [string, string]);
+  }
+
+  /** Breaks the connections between two hosts. */
+  breakConnections(one: string, other: string): void {
+    this.#net.breakConnections(one, other);
+  }
+
+  /** A host's program is gone: its connections are reset, nobody listens. */
+  crash(host: string): void {
+    this.#net.crash(host);
+  }
+
+  /** The network as one life of a program on a host sees it. */
+  of(host: string, life: Life): Transport {
+    const inner = this.#net.host(host);
+    return {
+      listen: async (at) => {
+        life.check();
+        return this.#listener(await inner.listen(at), host, life);
+      },
+      dial: async (address, options) => {
+        life.check();
+        const connection = await inner.dial(address, options);
+        return this.#connection(connection, { host, other: hostOf(address), life });
+      },
+      probe: (address, options) => {
+        life.check();
+        return inner.probe(address, options);
+      },
+    };
+  }
+
+  #listener(listener: Listener, host: string, life: Life): Listener {
+    const wrap = (connection: Connection) =>
+      this.#connection(connection, { host, other: hostOf(connection.remote), life });
+    return {
+      host: listener.host,
+      port: listener.port,
+      close: () => listener.close(),
+      async *accept() {
+        for await (const connection of listener.accept()) yield wrap(connection);
+      },
+    };
+  }
+
+  #connection(
+    connection: Connection,
+    { host, other, life }: { host: string; other: string; life: Life },
+  ): Connection {
+    const cut = `${host} ${other}`;
+    return {
+      remote: connection.remote,
+      read: (into) => connection.read(into),
+      write: (bytes) => {
+        life.check();
+        if (this.#cuts.has(cut)) this.hits.cut++;
+        this.#tap(host, other, bytes);
+        return connection.write(bytes);
+      },
+      close: () => connection.close(),
+    };
+  }
+}
+
+function hostOf(address: string): string {
+  return address.slice(0, address.lastIndexOf(":"));
+}

@@ -1,0 +1,253 @@
+/**
+ * The oracle remembers what was acknowledged, and what was done to the disks since, and so knows what must be there.
+ *
+ * What is promised of a version that node X acknowledged with c copies (1 if none were asked for): it is there as long as
+ * X's disk has lost nothing since, or fewer than c - 1 others have (c copies are on X and c - 1 others). Once all is
+ * healed it has R copies and survives any R - 1 losses. A disk loses something when it is replaced, set back to a backup or
+ * rots; whoever lies counts as one that has lost everything. At most R - 1 nodes lose anything between two healings.
+ * A prune, a purge, and an eviction by who did not know the version yet, take it away by what they are.
+ *
+ * @module
+ */
+
+import { toHex } from "../../src/base/mod.ts";
+import type { VersionInfo } from "../../src/vault/mod.ts";
+import { numberOf } from "./contents.ts";
+import { readVersion } from "./clients.ts";
+import type { SimNode } from "./node.ts";
+
+/** A version that somebody was told is stored. */
+export interface Acknowledged {
+  readonly key: string;
+  /** In hex. */
+  readonly id: string;
+  readonly op: "put" | "delete" | "restore";
+  /** Of the content; `null` if there is none, or nobody knows which. */
+  readonly number: number | null;
+  readonly copies: number;
+}
+
+interface Remembered extends Acknowledged {
+  readonly vault: string;
+  readonly node: SimNode;
+  /** Nodes whose disks have lost something since. */
+  readonly lostAt: Set<SimNode>;
+}
+
+/** Which vault a node's clients use: the owners have one together, every other node has its own. */
+export function vaultOf(node: SimNode): string {
+  return node.isOwner ? "owners" : node.name;
+}
+
+/** See the module. */
+export class Oracle {
+  readonly #tell: (problem: string) => void;
+  readonly #versions = new Map<string, Remembered>();
+  /** Versions that a later one of their key is known to follow, by vault and key. */
+  readonly #superseded = new Map<string, Set<string>>();
+  readonly #dropped = new Set<string>();
+  readonly #puts: { vault: string; key: string }[] = [];
+  /** Nodes whose disks have lost something since all was healed, and those that lie. */
+  readonly lost = new Set<SimNode>();
+
+  constructor(tell: (problem: string) => void) {
+    this.#tell = tell;
+  }
+
+  get acknowledgements(): number {
+    return this.#versions.size;
+  }
+
+  /** The number of a put that is about to be tried. */
+  attemptPut(node: SimNode, key: string): number {
+    return this.#puts.push({ vault: vaultOf(node), key }) - 1;
+  }
+
+  /** A client was told that a version is stored; `before` is what it saw of the key when it asked. */
+  acknowledge(node: SimNode, { before, ...told }: Acknowledged & { before: VersionInfo[] }): void {
+    const vault = vaultOf(node);
+    if (!this.#versions.has(told.id)) {
+      this.#versions.set(told.id, { ...told, vault, node, lostAt: new Set(this.#liars()) });
+    }
+    const place = `${vault} ${told.key}`;
+    const superseded = this.#superseded.get(place) ?? new Set();
+    this.#superseded.set(place, superseded);
+    for (const { id } of before) if (toHex(id) !== told.id) superseded.add(toHex(id));
+  }
+
+  #liars(): SimNode[] {
+    return [...this.lost].filter(({ isLiar }) => isLiar);
+  }
+
+  /** The number of a version's content, if it is known. */
+  numberOf(id: string): number | null {
+    return this.#versions.get(id)?.number ?? null;
+  }
+
+  /** A prune or a purge took versions away, or may have. */
+  dropped(ids: readonly string[]): void {
+    for (const id of ids) this.#dropped.add(id);
+  }
+
+  /** A disk has lost something. */
+  noteLoss(node: SimNode): void {
+    this.lost.add(node);
+    for (const { lostAt } of this.#versions.values()) lostAt.add(node);
+  }
+
+  /** An eviction cut a log off where these versions of it are the last that count. */
+  noteCut(node: SimNode, known: ReadonlySet<string>): void {
+    for (const [id, version] of this.#versions) {
+      if (version.node === node && !known.has(id)) this.#dropped.add(id);
+    }
+  }
+
+  /** Whether a version must be there, whatever was done to disks. */
+  #isPromised({ node, copies, lostAt }: Remembered): boolean {
+    return !lostAt.has(node) || lostAt.size - 1 < copies - 1;
+  }
+
+  /** Bytes that a client got must be those that were put. */
+  checkRead(
+    node: SimNode,
+    { key, id, number }: { key: string; id: string; number: number | null },
+  ): void {
+    const where = `get of ${key} ${id.slice(0, 8)} at ${node.name}`;
+    const put = number === null ? undefined : this.#puts[number];
+    if (put === undefined) return this.#tell(`${where} gave bytes that nobody put`);
+    if (put.vault !== vaultOf(node) || put.key !== key) {
+      return this.#tell(`${where} gave put ${number}, which was to ${put.key} of ${put.vault}`);
+    }
+    const known = this.#versions.get(id);
+    if (known !== undefined && known.number !== null && known.number !== number) {
+      this.#tell(`${where} gave put ${number}, not ${known.number}`);
+    }
+  }
+
+  /** What a node acknowledged itself it must know whenever it is up, unless its disk lost something. */
+  async checkOwn(node: SimNode): Promise<void> {
+    const histories = new Map<string, Set<string>>();
+    for (const version of this.#versions.values()) {
+      const { key, id, op } = version;
+      if (version.node !== node || version.lostAt.has(node) || this.#dropped.has(id)) continue;
+      if (!histories.has(key)) histories.set(key, idsOf(await historyOf(node, key)));
+      if (node.running === null) return;
+      if (!histories.get(key)!.has(id)) {
+        this.#tell(`${node.name} has forgotten ${op} ${id.slice(0, 8)} of ${key}`);
+      }
+    }
+  }
+
+  /** All owners' histories are the same, and nothing acknowledged is missing in them, nor back that was deleted. */
+  async checkHistories(nodes: readonly SimNode[]): Promise<void> {
+    const byVault = Map.groupBy(nodes, vaultOf);
+    for (const [vault, readers] of byVault) {
+      for (const key of this.#keysOf(vault)) {
+        const histories = await Promise.all(readers.map((node) => historyOf(node, key)));
+        const texts = histories.map((history) => JSON.stringify(history.map(plain)));
+        texts.forEach((text, i) => {
+          if (text !== texts[0]) {
+            const [one, other] = [readers[0]!.name, readers[i]!.name];
+            this.#tell(`histories of ${key} differ at ${one} and ${other}:\n${texts[0]}\n${text}`);
+          }
+        });
+        this.#checkHistory(vault, key, histories[0]!);
+      }
+    }
+  }
+
+  #keysOf(vault: string): string[] {
+    const keys = this.#puts.filter((put) => put.vault === vault).map(({ key }) => key);
+    return [...new Set(keys)].sort();
+  }
+
+  #checkHistory(vault: string, key: string, history: readonly VersionInfo[]): void {
+    const ids = idsOf(history);
+    for (const version of this.#versions.values()) {
+      if (version.vault !== vault || version.key !== key) continue;
+      const { id, op, node, copies } = version;
+      if (ids.has(id) || this.#dropped.has(id) || !this.#isPromised(version)) continue;
+      this.#tell(
+        `lost: ${op} ${
+          id.slice(0, 8)
+        } of ${key}, acknowledged by ${node.name} with ${copies} copies`,
+      );
+    }
+    const superseded = this.#superseded.get(`${vault} ${key}`);
+    for (const { id, latest, conflict, op } of history) {
+      if (!latest && !conflict) continue;
+      if (!superseded?.has(toHex(id))) continue;
+      this.#tell(`back again: ${op} ${toHex(id).slice(0, 8)} of ${key} is a head of it`);
+    }
+  }
+
+  /** Every version that must be there reads back. @param excuses nodes whose unreplicated versions may be gone */
+  async checkContents(nodes: readonly SimNode[]): Promise<void> {
+    for (const [vault, readers] of Map.groupBy(nodes, vaultOf)) {
+      let turn = 0;
+      for (const key of this.#keysOf(vault)) {
+        const history = await historyOf(readers[0]!, key);
+        for (const version of history) {
+          if (version.op === "delete") continue;
+          const id = toHex(version.id);
+          await this.#checkContent(readers[turn++ % readers.length]!, { key, id, version });
+        }
+      }
+    }
+  }
+
+  async #checkContent(
+    reader: SimNode,
+    { key, id, version }: { key: string; id: string; version: VersionInfo },
+  ): Promise<void> {
+    const known = this.#versions.get(id);
+    try {
+      const content = await readVersion(reader.running!.vault, key, id);
+      this.checkRead(reader, { key, id, number: numberOf(content) });
+    } catch (error) {
+      // What nobody acknowledged may have lost what it needs with its node.
+      const isExcused = known === undefined
+        ? [...this.lost].some((node) => node.ids.has(toHex(version.node)))
+        : !this.#isPromised(known);
+      if (isExcused || this.#needsLost(key)) return;
+      this.#tell(
+        `unreadable: ${version.op} ${id.slice(0, 8)} of ${key} at ${reader.name}: ${error}`,
+      );
+    }
+  }
+
+  /** Whether a version of the key may be gone, on whose chunks others may have built. */
+  #needsLost(key: string): boolean {
+    return [...this.#versions.values()].some((version) =>
+      version.key === key && !this.#isPromised(version)
+    );
+  }
+
+  /** Whether something that was acknowledged may be gone for good. */
+  get mayLackObjects(): boolean {
+    return [...this.lost].some(({ isLiar }) => !isLiar);
+  }
+}
+
+async function historyOf(node: SimNode, key: string): Promise<VersionInfo[]> {
+  try {
+    return await node.running!.vault.history(key);
+  } catch (error) {
+    if ((error as { code?: string }).code === "not_found") return [];
+    throw error;
+  }
+}
+
+function idsOf(history: readonly VersionInfo[]): Set<string> {
+  return new Set(history.map(({ id }) => toHex(id)));
+}
+
+/** A version as text that is the same where it is the same. */
+function plain(version: VersionInfo): unknown {
+  return Object.fromEntries(
+    Object.entries(version).map(([name, value]) => [
+      name,
+      value instanceof Uint8Array ? toHex(value) : value,
+    ]),
+  );
+}

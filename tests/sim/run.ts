@@ -1,0 +1,162 @@
+/**
+ * One run: from a seed to a verdict.
+ *
+ * @module
+ */
+
+import { Dice } from "../soak/dice.ts";
+import { Client } from "./clients.ts";
+import { type FaultKind, FAULTS } from "./faults.ts";
+import { examine, shares } from "./health.ts";
+import { isOfTheDead } from "./life.ts";
+import { enterPlatform, leavePlatform } from "./platform.ts";
+import { describe, World } from "./world.ts";
+
+const SECOND = 1000;
+const MINUTE = 60 * SECOND;
+
+/** Faults begin within this time. */
+const FAULTS_MS_MAX = 3 * MINUTE;
+/** All of them are over by then, or never could be. */
+const MOTION_MS_MAX = 90 * MINUTE;
+/** Once nothing goes wrong any more, all is well again after this long. */
+const HEAL_MS_MAX = 20 * MINUTE;
+/** Where bytes have rotted, only when all has been read again: a scrub begins hourly. */
+const SCRUB_MS_MAX = 70 * MINUTE;
+const LOOK_MS = 15 * SECOND;
+/** With so many objects it is no chance if a node holds none. */
+const OBJECTS_FOR_SHARES = 60;
+
+/** What a run came to. */
+export interface Verdict {
+  readonly seed: number;
+  readonly problems: readonly string[];
+  readonly trace: readonly string[];
+  /** The same for the same run. */
+  readonly digest: string;
+  /** How long it took in virtual time, ms, and what happened. */
+  readonly virtualMs: number;
+  readonly operations: number;
+  readonly acknowledged: number;
+  readonly faults: readonly string[];
+  readonly steps: number;
+}
+
+/** How to run. */
+export interface RunOptions {
+  readonly onLine?: (line: string) => void;
+  /** Kinds of faults to choose from; all if not given. */
+  readonly kinds?: readonly FaultKind[];
+}
+
+/** Runs the world of a seed. */
+export async function runSeed(seed: number, options: RunOptions = {}): Promise<Verdict> {
+  await enterPlatform();
+  const world = new World(seed);
+  if (options.onLine) world.trace.onLine = options.onLine;
+  const onRejection = (event: PromiseRejectionEvent) => {
+    event.preventDefault();
+    if (isOfTheDead(event.reason)) return;
+    world.onProblem(`nobody caught ${describe(event.reason)}`);
+  };
+  addEventListener("unhandledrejection", onRejection);
+  let faults: readonly string[] = [];
+  try {
+    faults = await story(world, options.kinds ?? FAULTS);
+  } catch (error) {
+    world.onProblem(`the story broke off: ${describe(error)}`);
+  }
+  for (const node of world.nodes) node.kill();
+  await world.time.run(world.time.now());
+  removeEventListener("unhandledrejection", onRejection);
+  for (const leak of leavePlatform()) world.onProblem(leak);
+  return {
+    ...{ seed, faults, problems: world.problems, trace: world.trace.lines },
+    digest: world.trace.digest,
+    virtualMs: world.time.now(),
+    operations: world.operations,
+    acknowledged: world.oracle.acknowledgements,
+    steps: world.time.steps,
+  };
+}
+
+async function story(world: World, kinds: readonly FaultKind[]): Promise<string[]> {
+  const { dice } = world;
+  const owners = 1 + dice.below(3);
+  const others = Math.max(3 - owners, dice.below(4));
+  world.trace.note("story", `${owners} owners, ${others} others, R = ${world.replicas}`);
+  await world.found({ owners, others });
+  const chosen = Array.from({ length: 2 + dice.below(5) }, () => choose(kinds, dice));
+  const clients = world.nodes.map((node) => new Client(node).run());
+  let running = chosen.length;
+  const faults = chosen.map(async (kind) => {
+    await runFault(world, kind, new Dice(dice.next()));
+    running--;
+  });
+  await world.time.run(world.time.now() + MOTION_MS_MAX, () => running === 0);
+  if (running > 0) world.onProblem(`${running} faults never came to an end`);
+  world.isInMotion = false;
+  await heal(world, { clients, faults });
+  return chosen.map(({ name }) => name);
+}
+
+function choose(kinds: readonly FaultKind[], dice: Dice): FaultKind {
+  let left = dice.next() / 2 ** 32 * kinds.reduce((sum, { weight }) => sum + weight, 0);
+  return kinds.find(({ weight }) => (left -= weight) < 0) ?? kinds[0]!;
+}
+
+async function runFault(world: World, kind: FaultKind, dice: Dice): Promise<void> {
+  await world.time.sleep(dice.below(FAULTS_MS_MAX));
+  for (;;) {
+    const hit = await kind.run(world, dice);
+    if (hit === true) return;
+    if (hit === false) return world.onProblem(`${kind.name} never had an effect`);
+    await world.time.sleep(5 * SECOND);
+  }
+}
+
+/** Nothing goes wrong any more: all must be well again in time, and nothing that was promised be lost. */
+async function heal(
+  world: World,
+  { clients, faults }: { clients: Promise<void>[]; faults: Promise<void>[] },
+): Promise<void> {
+  const { time, trace, network, oracle } = world;
+  trace.note("story", "nothing goes wrong any more");
+  network.healAll();
+  for (const node of world.nodes) {
+    node.disk.heal();
+    node.clock.correct();
+  }
+  const withTime = <T>(promise: Promise<T>) => time.during(promise, 10 * MINUTE);
+  await withTime(Promise.all([...clients, ...faults]));
+  for (const node of world.members()) if (!node.isUp) await withTime(world.bringUp(node));
+  const nodes = world.members().filter(({ isLiar }) => !isLiar);
+  const what = { nodes, replicas: world.replicas, mayLack: oracle.mayLackObjects };
+  const begin = time.now();
+  const end = Math.max(begin, world.aheadUntilMs) + HEAL_MS_MAX +
+    (oracle.mayLackObjects ? SCRUB_MS_MAX : 0);
+  let wrong: string[] = [];
+  while (true) {
+    wrong = await withTime(examine({ ...what, readsAll: true }));
+    if (wrong.length === 0 || time.now() >= end) break;
+    await time.run(time.now() + LOOK_MS);
+  }
+  for (const text of wrong.slice(0, 5)) {
+    world.onProblem(`not healed after ${(time.now() - begin) / MINUTE} minutes: ${text}`);
+  }
+  trace.note("story", `healed after ${(time.now() - begin) / 1000} s`);
+  await withTime(oracle.checkHistories(nodes));
+  await time.during(oracle.checkContents(nodes), 60 * MINUTE);
+  for (const node of nodes) await withTime(oracle.checkOwn(node));
+  checkShares(world, nodes);
+  world.checkBounds();
+}
+
+/** Every member takes its share of what is placed. */
+function checkShares(world: World, nodes: readonly World["nodes"][number][]): void {
+  const { objects, held } = shares(nodes);
+  if (objects < OBJECTS_FOR_SHARES) return;
+  for (const [node, count] of held) {
+    if (count === 0) world.onProblem(`${node.name} holds none of ${objects} objects`);
+  }
+}
