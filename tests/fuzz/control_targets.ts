@@ -14,7 +14,7 @@ import type { Target } from "./harness.ts";
 const text = fc.string({ unit: "grapheme", maxLength: 20 });
 const u16 = fc.nat({ max: 0xffff });
 
-const message: fc.Arbitrary<ControlMessage> = fc.oneof(
+export const MESSAGES: fc.Arbitrary<ControlMessage> = fc.oneof(
   fc.record({
     kind: fc.constant("hello" as const),
     version: fc.constant(1),
@@ -57,7 +57,7 @@ const withoutLength = (framed: Bytes): Bytes => framed.slice(4);
 export const CONTROL_TARGETS: readonly Target<Bytes>[] = [{
   name: "decodeControl",
   covers: ["decodeControl"],
-  valid: message.map((each) => withoutLength(encodeControl(each))),
+  valid: MESSAGES.map((each) => withoutLength(encodeControl(each))),
   recode(bytes) {
     const read = decodeControl(bytes);
     // A greeting in another version is not understood, and only answered.

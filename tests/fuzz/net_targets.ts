@@ -28,6 +28,7 @@ function codecTarget<T>(
       "readHeads",
       "readFlag",
       "readBits",
+      "readBlobs",
     ],
     valid: valid.map(encode),
     recode: (bytes) => encode(decodeAll(codec, bytes, name)),
