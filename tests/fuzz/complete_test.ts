@@ -8,7 +8,8 @@ const HERE = fromFileUrl(new URL("./", import.meta.url));
 const SOURCES = join(HERE, "../../src");
 
 /** Names by which decoders go. Whatever begins with `decode` is one; of the others, those in {@link NO_DECODERS} are none. */
-const DECODER = /\bexport (?:async )?function\*? ((?:decode|parse|read|unpad|scan|decompress)\w*)/g;
+const DECODER =
+  /\bexport (?:async )?function\*? ((?:decode|parse|read|unpad|scan|decompress|keyOfPhrase|fromHex)\w*)/g;
 
 /** Tried in tests of their own in this folder, with more than one argument or a state. */
 const ELSEWHERE: Readonly<Record<string, string>> = {
