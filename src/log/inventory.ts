@@ -24,7 +24,9 @@ import {
 
 /** One sealed object: where it is found, and how many bytes it has sealed (1 … `FRAME_BYTES_MAX`). */
 export interface InventoryEntry {
+  /** SHA-256 of the object. */
   readonly address: Address;
+  /** Bytes of the object. */
   readonly length: number;
 }
 
@@ -90,6 +92,7 @@ export class PackedEntries implements Iterable<InventoryEntry> {
     return new PackedEntries(this.bytes.subarray(start * ENTRY_BYTES, end * ENTRY_BYTES));
   }
 
+  /** The entries one after the other; addresses are views. */
   *[Symbol.iterator](): Iterator<InventoryEntry> {
     for (let i = 0; i < this.count; i++) yield { address: this.address(i), length: this.length(i) };
   }
@@ -179,7 +182,9 @@ export function decodeInventory(bytes: Uint8Array): PackedEntries {
 
 /** An inventory object as a record names it: its address, and how many entries it has (≥ 1). */
 export interface InventoryPart {
+  /** SHA-256 of the inventory object. */
   readonly address: Address;
+  /** How many entries it has. */
   readonly count: number;
 }
 

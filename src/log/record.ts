@@ -38,6 +38,7 @@ export const TAG_BYTES = 16;
 
 /** Makes a version of a key; the record's id names the version. */
 export interface VersionRecord {
+  /** What it does. */
   readonly kind: VersionKind;
   /** Hybrid logical clock: milliseconds << 16 | counter. */
   readonly clock: bigint;
@@ -53,7 +54,9 @@ export interface VersionRecord {
 
 /** Drops versions, by way of prune lists. */
 export interface PruneRecord {
+  /** What it does. */
   readonly kind: "prune";
+  /** Hybrid logical clock. */
   readonly clock: bigint;
   /** Addresses of the prune lists, at least one, each once. They hold only together. */
   readonly lists: readonly Address[];
@@ -61,7 +64,9 @@ export interface PruneRecord {
 
 /** Sets or removes a tag. */
 export interface TagRecord {
+  /** What it does. */
   readonly kind: "tag" | "untag";
+  /** Hybrid logical clock. */
   readonly clock: bigint;
   /** Stands for the tag's name: 16 bytes. */
   readonly nameTag: Bytes;

@@ -69,6 +69,7 @@ export class TlsListener implements Listener {
   }
 
   close(): void {
+    if (this.#isClosed) return;
     this.#isClosed = true;
     this.#source?.close();
   }

@@ -21,10 +21,13 @@ export interface Connection {
 
 /** Accepts connections. */
 export interface Listener {
+  /** Where it listens. */
   readonly host: string;
+  /** The port; the one that was found, where 0 was asked for. */
   readonly port: number;
   /** Connections as they come in, until `close`. A connection whose opening fails is left out. */
   accept(): AsyncIterable<Connection>;
+  /** Ends listening; connections go on. May be called again. */
   close(): void;
 }
 
@@ -38,7 +41,7 @@ export interface Credentials {
 
 /** Makes connections. */
 export interface Transport {
-  /** @throws VaultError `failed` if the address can't be had, naming it */
+  /** Begins to listen, with port 0 at any that is free. @throws VaultError `failed` if the address can't be had, naming it */
   listen(at: { host: string; port: number; credentials: Credentials }): Promise<Listener>;
   /**
    * Connects, and accepts only who holds the key of this very certificate.

@@ -28,17 +28,25 @@ export interface ObjectStore {
 
 /** A segment that the ledger knows. */
 export interface LedgerSegment {
+  /** SHA-256 of its bytes. */
   readonly address: Address;
+  /** Number of its first record in its node's log. */
   readonly first: bigint;
+  /** How many records it has. */
   readonly count: number;
 }
 
 /** A segment that was just entered, by a put here or from a peer. */
 export interface EnteredSegment {
+  /** SHA-256 of its bytes. */
   readonly address: Address;
+  /** Whose log it is of. */
   readonly node: NodeId;
+  /** Id of the vault that its records are of. */
   readonly vault: Bytes;
+  /** Number of its first record. */
   readonly first: bigint;
+  /** What anyone may read of its records. */
   readonly records: readonly RecordPublic[];
 }
 
@@ -46,6 +54,7 @@ export interface EnteredSegment {
 export interface Ledger {
   /** Heads of all logs, ascending by node. */
   heads(): LogHead[];
+  /** Head of one log; `null` if nothing of it is known. */
   head(node: NodeId): LogHead | null;
   /** SHA-256 over {@link Ledger.heads}, kept up to date. */
   headsDigest(): Bytes;

@@ -6,6 +6,7 @@
 import {
   type Address,
   type Bytes,
+  ByteWriter,
   compareIds,
   concatBytes,
   Ed25519Signer,
@@ -158,13 +159,10 @@ export class TestLedger implements Ledger {
   }
 
   headsDigest(): Bytes {
-    return sha256(
-      ...this.heads().flatMap(({ node, last, digest }) => [
-        node,
-        encodeUtf8(String(last)),
-        digest,
-      ]),
-    );
+    const heads = this.heads();
+    const writer = new ByteWriter(72 * heads.length);
+    for (const { node, last, digest } of heads) writer.raw(node).u64(last).raw(digest);
+    return sha256(writer.finish());
   }
 
   idAt(node: NodeId, sequence: bigint): RecordId | null {
@@ -211,8 +209,7 @@ export class TestLedger implements Ledger {
     }
     if (log.byAddress.has(toHex(address))) return;
     this.entered++;
-    const taken = log.segments.find((other) => first <= lastOf(other) && other.first <= first);
-    if (taken !== undefined) this.#forks.push({ node: nodeId, sequence: first });
+    this.#noteFork(log, { first, last: first + BigInt(ids.length) - 1n });
     const entered = {
       ...{ address, first, count: ids.length, ids, records },
       previous: segment.previous,
@@ -230,6 +227,16 @@ export class TestLedger implements Ledger {
     for (const listener of this.#listeners) {
       listener({ address, node: nodeId, vault, first, records });
     }
+  }
+
+  /** Of each log the lowest number that two records have. */
+  #noteFork({ node, segments }: KnownLog, { first, last }: { first: bigint; last: bigint }): void {
+    const taken = segments.filter((other) => first <= lastOf(other) && other.first <= last)
+      .map((other) => other.first > first ? other.first : first);
+    if (taken.length === 0) return;
+    const known = this.#forks.findIndex((fork) => equalBytes(fork.node, node));
+    if (known >= 0) taken.push(this.#forks.splice(known, 1)[0]!.sequence);
+    this.#forks.push({ node, sequence: taken.reduce((a, b) => a < b ? a : b) });
   }
 
   /** Finds out what is now complete, and where the longest branch ends. */

@@ -7,9 +7,9 @@ import {
   STORE_SCHEMA,
   VerifiedStore,
 } from "../../src/store/mod.ts";
-import { MemoryDisk } from "../helpers/faulty_disk.ts";
-import { makeObject, openStore } from "./helpers.ts";
-import { chunkStoreSuite } from "./suite.ts";
+import { chunkStoreConformance, type StoreUnderTest } from "../../src/conformance/mod.ts";
+import { ioError, MemoryDisk, noSpaceError, seededRandom } from "../helpers/faulty_disk.ts";
+import { makeObject, openStore, packPath } from "./helpers.ts";
 
 /** Reads through {@link VerifiedStore}, all else as it is. */
 function verified(inner: ChunkStore): ChunkStore {
@@ -25,39 +25,64 @@ function verified(inner: ChunkStore): ChunkStore {
 }
 
 /** A store that lives as long as its process. */
-function inProcess(store: ChunkStore) {
-  return Promise.resolve({
-    store,
-    reopen: () => Promise.resolve(store),
-    close: () => Promise.resolve(),
-  });
+function inProcess(store: ChunkStore): StoreUnderTest {
+  return { store, close: () => Promise.resolve() };
 }
 
-chunkStoreSuite("MemoryStore", () => inProcess(new MemoryStore()), { keepsFlushed: false });
-
-chunkStoreSuite("VerifiedStore", () => inProcess(verified(new MemoryStore())), {
-  keepsFlushed: false,
-});
-
-chunkStoreSuite("PackStore in memory", async () => {
-  const disk = new MemoryDisk();
-  const { store, database } = await openStore(disk);
-  let last = store;
+/** A store in memory whose objects a test may change. */
+function inMemory(): StoreUnderTest {
+  const inner = new MemoryStore();
   return {
-    store,
+    ...inProcess(verified(inner)),
+    damage: async (address) => {
+      const bytes = (await inner.get(address))!;
+      bytes[bytes.length - 1]! ^= 1;
+      await inner.remove([address]);
+      await inner.put({ kind: "sealed", address, pieces: [bytes] });
+    },
+  };
+}
+
+/** Packs on a disk in memory, which fails, breaks off and rots as a test wants. */
+async function onMemoryDisk(
+  wrap: (store: ChunkStore) => ChunkStore = (store) => store,
+): Promise<StoreUnderTest> {
+  const disk = new MemoryDisk();
+  let last = await openStore(disk);
+  const open = async (database?: IndexDatabase) => {
+    last = await openStore(disk, database ? { database } : {});
+    return wrap(last.store);
+  };
+  return {
+    store: wrap(last.store),
     reopen: async () => {
-      await last.close();
-      last = (await openStore(disk, { database })).store;
-      return last;
+      await last.store.close();
+      return await open(last.database);
+    },
+    crash: async () => {
+      disk.crash(seededRandom(7));
+      await last.store.close().catch(() => {/* its files are gone */});
+      return await open();
+    },
+    damage: (address) => {
+      const { pack, offset, length } = last.store.stat(address)!;
+      disk.flip(packPath(pack), offset + length - 1);
+      return Promise.resolve();
+    },
+    failAfter: (calls) => {
+      let left = calls ?? 0;
+      disk.onCall = calls === null ? undefined : ({ changes }) => {
+        if (changes && left-- <= 0) throw left % 2 === 0 ? ioError() : noSpaceError();
+      };
     },
     close: async () => {
-      await last.close();
+      await last.store.close();
       assertEquals(disk.openFiles, 0);
     },
   };
-}, { keepsFlushed: true });
+}
 
-chunkStoreSuite("PackStore on a disk", async () => {
+async function onRealDisk(): Promise<StoreUnderTest> {
   const folder = await Deno.makeTempDir();
   const open = async () => {
     const database = new IndexDatabase(`${folder}/vault.db`, STORE_SCHEMA);
@@ -85,7 +110,24 @@ chunkStoreSuite("PackStore on a disk", async () => {
       await Deno.remove(folder, { recursive: true });
     },
   };
-}, { keepsFlushed: true });
+}
+
+chunkStoreConformance(Deno, {
+  name: "MemoryStore",
+  make: () => Promise.resolve(inProcess(new MemoryStore())),
+});
+chunkStoreConformance(Deno, {
+  name: "VerifiedStore in memory",
+  make: () => Promise.resolve(inMemory()),
+  checksReads: true,
+});
+chunkStoreConformance(Deno, { name: "PackStore on a faulty disk", make: () => onMemoryDisk() });
+chunkStoreConformance(Deno, {
+  name: "VerifiedStore on a faulty disk",
+  make: () => onMemoryDisk(verified),
+  checksReads: true,
+});
+chunkStoreConformance(Deno, { name: "PackStore on a disk", make: onRealDisk });
 
 Deno.test("VerifiedStore: refuses bytes that are not what the address says", async () => {
   for (const length of [100, 100_000]) {
