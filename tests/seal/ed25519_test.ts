@@ -7,10 +7,10 @@ import {
   toHex,
   VaultError,
 } from "../../src/base/mod.ts";
-import keys from "../vectors/keys.json" with { type: "json" };
+import published from "../vectors/published/ed25519.json" with { type: "json" };
 
 Deno.test("Ed25519Signer: agrees with RFC 8032", () => {
-  for (const vector of keys.published.ed25519) {
+  for (const vector of published.vectors) {
     const seed = fromHex(vector.seed);
     const message = fromHex(vector.message);
     const signer = new Ed25519Signer(seed);
@@ -70,7 +70,7 @@ Deno.test("Ed25519Signer: refuses a seed of another length", () => {
 });
 
 function vectorClaim() {
-  const vector = keys.published.ed25519[2]!;
+  const vector = published.vectors[2]!;
   return {
     publicKey: fromHex(vector.publicKey),
     signature: fromHex(vector.signature),
