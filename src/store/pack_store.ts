@@ -347,6 +347,30 @@ export class PackStore implements ChunkStore {
     });
   }
 
+  /** Whether a write has failed: nothing is taken any more until {@link PackStore.revive}. */
+  get hasFailed(): boolean {
+    return this.#appender.hasFailed;
+  }
+
+  /**
+   * Takes objects again after a failure, as a disk that was full has room again. What was put and not durable is gone, so
+   * that nobody may be at work who counts on it.
+   *
+   * @throws VaultError if the disk still refuses
+   */
+  revive(): Promise<void> {
+    return this.#inTurn(async () => {
+      if (!this.#appender.hasFailed) return;
+      const cut = await this.#appender.revive();
+      const waiting = this.#pending.all();
+      const kept = waiting.filter(({ pack, offset, length }) =>
+        offset + length <= (cut.get(pack) ?? Infinity)
+      );
+      this.#pending.delete(waiting);
+      this.guard(() => this.#database.transaction(() => this.#enter(kept)));
+    });
+  }
+
   #inTurn<T>(work: () => Promise<T>): Promise<T> {
     const mine = this.#lastTurn.then(work);
     this.#lastTurn = mine.then(() => {}, () => {/* for whoever waits for `mine` */});

@@ -104,6 +104,12 @@ export class PackWriter {
     this.#durable = Math.min(length, this.#written); // less if it was cut back meanwhile
   }
 
+  /** Has it durable that the file ends where it was cut back to: what was cut away must not come back with a power cut. */
+  async settleCut(): Promise<void> {
+    this.#file.truncate(this.#durable);
+    await this.#file.sync();
+  }
+
   /** Throws away what is not durable: after a failed write or sync nobody knows what became of it. */
   cutBack(): void {
     this.#buffered = 0;
@@ -116,7 +122,7 @@ export class PackWriter {
   }
 }
 
-/** The end of the store: where the next frame goes. After the first failure it takes nothing any more. */
+/** The end of the store: where the next frame goes. After a failure it takes nothing until it is revived. */
 export class PackAppender {
   readonly #packs: PackFolder;
   readonly #lastPack: () => PackRow | null;
@@ -128,6 +134,7 @@ export class PackAppender {
   /** Whether the next frame may go to the pack that was the last when the store was opened. */
   #mayReopen = true;
   #failure: VaultError | null = null;
+  #isClosed = false;
 
   /** @param lastPack the last pack as the index knows it */
   constructor(packs: PackFolder, lastPack: () => PackRow | null) {
@@ -167,6 +174,30 @@ export class PackAppender {
       }
     }
     return failure;
+  }
+
+  /**
+   * Takes frames again after a failure. Whoever put what was lost by it must have heard of it.
+   *
+   * @returns the packs that were cut back, and their lengths
+   * @throws VaultError if the disk still refuses: then nothing has changed
+   */
+  async revive(): Promise<ReadonlyMap<number, number>> {
+    if (this.#isClosed) throw this.#failure!;
+    const writers = this.#writers();
+    try {
+      for (const writer of writers) await writer.settleCut();
+    } catch (error) {
+      throw asVaultError(error, "Cannot write to the store");
+    }
+    for (const writer of writers) writer.close();
+    this.#writer = null;
+    this.#full = [];
+    // The sync of their names may be what failed.
+    this.#hasNewPacks = true;
+    this.#mayReopen = true;
+    this.#failure = null;
+    return new Map(writers.map(({ number, durable }) => [number, durable]));
   }
 
   #writers(): PackWriter[] {
@@ -279,6 +310,7 @@ export class PackAppender {
 
   /** Closes the files. Nothing can be appended after it. */
   close(): void {
+    this.#isClosed = true;
     this.#failure = new VaultError("failed", "Cannot use the store: it is closed");
     for (const writer of this.#writers()) writer.close();
     this.#writer = null;

@@ -357,7 +357,7 @@ async function assemble(
         isEntered,
       }),
       turns: new Turns(),
-      gate: new Gate(),
+      gate: new Gate({ isDue: () => store.hasFailed, mend: () => store.revive() }),
       chunker: new Chunker(keys.gearSeed),
       ciphers,
       smallFiles,

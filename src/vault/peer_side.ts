@@ -10,6 +10,7 @@ import type { NewObject, ObjectKind, PackStore } from "../store/mod.ts";
 import type { VaultContext } from "./context.ts";
 import type { HomeSecrets } from "./home.ts";
 import { Ledger } from "./ledger.ts";
+import type { Gate } from "./turns.ts";
 import { Upkeep } from "./upkeep.ts";
 
 /** What a vault lends. */
@@ -38,9 +39,11 @@ export interface PeerSide {
 /** A node's objects as peers see them. */
 export class PeerStore {
   readonly #store: PackStore;
+  readonly #gate: Pick<Gate, "mend">;
 
-  constructor(store: PackStore) {
+  constructor(store: PackStore, gate: Pick<Gate, "mend">) {
     this.#store = store;
+    this.#gate = gate;
   }
 
   /** Whether an object is here. */
@@ -60,8 +63,9 @@ export class PeerStore {
   }
 
   /** Keeps an object whose bytes have been checked. What comes as `sealed` is held. Durable after a flush. */
-  put({ kind, ...object }: NewObject): Promise<boolean> {
-    return this.#store.put({ ...object, kind: kind === "sealed" ? "held" : kind });
+  async put({ kind, ...object }: NewObject): Promise<boolean> {
+    await this.#gate.mend();
+    return await this.#store.put({ ...object, kind: kind === "sealed" ? "held" : kind });
   }
 
   /** Returns once everything put before is durable. */
@@ -88,7 +92,7 @@ export function makePeerSide(context: VaultContext, secrets: HomeSecrets): PeerS
     vaultSigner: keys.signer,
     networkSecret: secrets.networkSecret,
     masterKey: secrets.masterKey,
-    store: new PeerStore(store),
+    store: new PeerStore(store, context.gate),
     ledger: new Ledger(context),
     upkeep: new Upkeep(context),
   };

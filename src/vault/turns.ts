@@ -22,6 +22,12 @@ export class Turns {
   }
 }
 
+/** What has to be mended, while nobody is inside, before anybody can work. */
+export interface Mending {
+  isDue(): boolean;
+  mend(): Promise<void>;
+}
+
 /** Lets many share, or one be alone. Whoever wants to be alone waits for those before, and holds up those after. */
 export class Gate {
   /** Settles when the last one that wanted to be alone is through. */
@@ -29,8 +35,19 @@ export class Gate {
   readonly #inside = new Set<Promise<unknown>>();
   /** Those that are alone or wait to be. */
   #loners = 0;
+  readonly #mending: Mending | null;
+
+  constructor(mending: Mending | null = null) {
+    this.#mending = mending;
+  }
+
+  /** Mends what is broken, if something is and nobody is inside or waits; where that fails, whoever works will find out. */
+  async mend(): Promise<void> {
+    if (this.#mending?.isDue()) await this.beAloneIfFree(() => Promise.resolve());
+  }
 
   async share<T>(work: () => Promise<T>): Promise<T> {
+    if (this.#mending?.isDue()) await this.mend();
     const mine = this.#closed.then(work);
     this.#inside.add(mine);
     try {
@@ -42,13 +59,22 @@ export class Gate {
 
   async beAlone<T>(work: () => Promise<T>): Promise<T> {
     const before = [this.#closed, ...this.#inside];
-    const mine = Promise.allSettled(before).then(work);
+    const mine = Promise.allSettled(before).then(() => this.#mendAlone()).then(work);
     this.#closed = mine.catch(() => {/* thrown to whoever waits for `mine` */});
     this.#loners++;
     try {
       return await mine;
     } finally {
       this.#loners--;
+    }
+  }
+
+  async #mendAlone(): Promise<void> {
+    if (!this.#mending?.isDue()) return;
+    try {
+      await this.#mending.mend();
+    } catch {
+      // The work will fail by the same.
     }
   }
 

@@ -72,6 +72,36 @@ Deno.test("PackStore.put: a disk that fills up in the middle of a frame keeps wh
   await assertHolds((await openStore(disk)).store, [...makeObjects(5), big]);
 });
 
+Deno.test("PackStore.revive: a disk that was full takes objects again, and what was cut away does not come back", async () => {
+  const { store, disk, database } = await storeWith(makeObjects(5));
+  await putAll(store, makeObjects(2, { from: 20 }));
+  await store.sync(); // durable, and not in the index yet
+  await putAll(store, makeObjects(2, { from: 30 }));
+  disk.spaceLeft = 10;
+  await assertRejects(() => store.flush(), VaultError, "disk is full");
+  disk.onCall = (call) => {
+    if (call.name === "sync") throw ioError();
+  };
+  await assertRejects(() => store.revive(), VaultError, "os error 5");
+  await assertRejects(() => store.put(big), VaultError, "disk is full");
+
+  disk.onCall = undefined;
+  disk.spaceLeft = Infinity;
+  await store.revive();
+  await assertHolds(store, [...makeObjects(5), ...makeObjects(2, { from: 20 })]);
+  assertEquals(await store.has(makeObject(30).address), false);
+  await putAll(store, [big]);
+  await store.flush();
+  disk.crash(() => 0.1); // keeps all that was not synced
+  const kept = [...makeObjects(5), ...makeObjects(2, { from: 20 }), big];
+  for (const again of [await openStore(disk, { database }), await openStore(disk)]) {
+    assertEquals(again.store.recovery, { junkBytes: 0, damagedFrames: 0, tornBytes: 0 });
+    await assertHolds(again.store, kept);
+    assertEquals(await again.store.has(makeObject(30).address), false);
+    await again.store.close();
+  }
+});
+
 Deno.test("PackStore.flush: small frames that do not fit are told by the flush, and a later open is clean", async () => {
   const { store, disk, database } = await storeWith(makeObjects(5));
   await putAll(store, makeObjects(20, { from: 20 }));
