@@ -30,8 +30,16 @@ export async function beside<T>(work: () => Promise<T>): Promise<T> {
   }
 }
 
+let isHere = false;
+
+/** Has this thread do all that it can do itself: one with nothing else to see to is spared the trips and the copies. */
+export function hashHere(): void {
+  isHere = true;
+}
+
 /** Has another thread do what both can, or, when those have enough to do, this one. */
 export async function besideOrHere<T>(there: () => Promise<T>, here: () => T): Promise<T> {
+  if (isHere) return here();
   // What has ended since is heard of only in another turn of the event loop.
   if (underWay >= BESIDE_MAX) await new Promise<void>((resolve) => void setImmediate(resolve));
   return underWay < BESIDE_MAX ? await beside(there) : here();

@@ -19,6 +19,7 @@ import {
 import { compress, decompress, looksIncompressible, type ReferenceFields } from "../content/mod.ts";
 import { CODEC_RAW, CODEC_ZSTD, type Sealed, type Sealer } from "../seal/mod.ts";
 import { matchesAddress } from "../store/mod.ts";
+import { type ChunkRun, RunWriter } from "./chunk_run.ts";
 import { Outbox } from "./outbox.ts";
 
 /** From this many bytes on, in one content or in many, a worker is worth its start. */
@@ -26,6 +27,9 @@ const WORKER_BYTES_MIN = 8 * 1024 * 1024;
 
 /** So many bytes may wait for the worker; past that this thread takes its share of the work. */
 const QUEUED_BYTES_MAX = 2 * 1024 * 1024;
+
+/** Runs that the worker has at a time: one to do, and one to go on with. */
+const RUNS_MAX = 2;
 
 /** Seals and opens chunks. */
 export interface ChunkCipher {
@@ -74,11 +78,6 @@ export class LocalCipher implements ChunkCipher {
     return sealPlain(this.#sealer, plain, id);
   }
 
-  /** Whether what is sealed from here on is padded. */
-  set padding(on: boolean) {
-    this.#sealer.isPadding = on;
-  }
-
   /** Seals a chunk that is not worth compressing. */
   sealRaw(plain: Bytes, id: Bytes): Promise<Sealed> {
     return sealRaw(this.#sealer, plain, id);
@@ -106,17 +105,19 @@ export type CipherLetter = { masterKey: Bytes } | { requests: CipherRequest[]; p
 /** What the worker is asked for. */
 export type CipherRequest =
   | { task: number; seal: Bytes; id: Bytes }
-  | { task: number; open: Bytes; reference: ReferenceFields };
+  | { task: number; open: Bytes; reference: ReferenceFields }
+  | { task: number; write: ChunkRun };
 
 /** What comes back, in letters too. */
 export type CipherReply =
   | { task: number; sealed: Sealed }
   | { task: number; plain: Bytes }
+  | { task: number; written: boolean[] }
   | { task: number; error: { code: ErrorCode; message: string } }
   | { ready: true };
 
 /** An answer that is no error. */
-type Answer = Extract<CipherReply, { sealed: Sealed } | { plain: Bytes }>;
+type Answer = Exclude<CipherReply, { error: unknown } | { ready: true }>;
 
 interface Waiting {
   resolve: (reply: Answer) => void;
@@ -137,6 +138,7 @@ export class WorkerCipher implements ChunkCipher {
   #worker: Worker | null = null;
   #task = 0;
   #queuedBytes = 0;
+  #runs = 0;
   #ready = false;
 
   constructor(masterKey: Bytes, isPadding: () => boolean = () => false) {
@@ -147,9 +149,7 @@ export class WorkerCipher implements ChunkCipher {
   async seal(plain: Bytes, id: Bytes): Promise<Sealed> {
     const own = plain.slice();
     const reply = await this.#ask({ task: ++this.#task, seal: own, id }, own);
-    if (!("sealed" in reply)) {
-      throw new VaultError("failed", "Cannot seal: the worker answered something else");
-    }
+    if (!("sealed" in reply)) throw otherAnswer("seal");
     return reply.sealed;
   }
 
@@ -159,10 +159,21 @@ export class WorkerCipher implements ChunkCipher {
       open: sealed,
       reference: ownFields(reference),
     }, sealed);
-    if (!("plain" in reply)) {
-      throw new VaultError("failed", "Cannot open: the worker answered something else");
-    }
+    if (!("plain" in reply)) throw otherAnswer("open");
     return reply.plain;
+  }
+
+  /** Writes chunks to their places in a file; says of each whether it could be done. */
+  async write({ path, chunks }: ChunkRun): Promise<boolean[]> {
+    const own = chunks.map((chunk) => ({ ...chunk, reference: ownFields(chunk.reference) }));
+    this.#runs++;
+    try {
+      const reply = await this.#ask({ task: ++this.#task, write: { path, chunks: own } }, null);
+      if (!("written" in reply)) throw otherAnswer("write");
+      return reply.written;
+    } finally {
+      this.#runs--;
+    }
   }
 
   /** Ends the thread. Requests under way fail. */
@@ -178,8 +189,13 @@ export class WorkerCipher implements ChunkCipher {
     return this.#ready && this.#queuedBytes < QUEUED_BYTES_MAX;
   }
 
-  async #ask(request: CipherRequest, bytes: Bytes): Promise<Answer> {
-    const { length } = bytes;
+  /** Whether the thread is there and has time for a run. */
+  get isFreeForRun(): boolean {
+    return this.#ready && this.#runs < RUNS_MAX;
+  }
+
+  async #ask(request: CipherRequest, bytes: Bytes | null): Promise<Answer> {
+    const length = bytes?.length ?? 0;
     this.#queuedBytes += length;
     try {
       return await new Promise<Answer>((resolve, reject) => {
@@ -203,6 +219,7 @@ export class WorkerCipher implements ChunkCipher {
     };
     worker.onerror = (event) => {
       event.preventDefault();
+      this.#ready = false; // nothing is asked of it any more
       this.#failAll(
         new VaultError("failed", `Cannot seal or open chunks: the worker failed: ${event.message}`),
       );
@@ -228,6 +245,10 @@ export class WorkerCipher implements ChunkCipher {
   }
 }
 
+function otherAnswer(verb: string): VaultError {
+  return new VaultError("failed", `Cannot ${verb}: the worker answered something else`);
+}
+
 /** Fields whose bytes are their own: a view would take its whole buffer along to the worker. */
 function ownFields({ id, address, length, sealedLength }: ReferenceFields): ReferenceFields {
   return { id: id.slice(), address: address.slice(), length, sealedLength };
@@ -237,12 +258,14 @@ function ownFields({ id, address, length, sealedLength }: ReferenceFields): Refe
 export class ChunkCiphers implements ChunkCipher {
   readonly #local: LocalCipher;
   readonly #worker: WorkerCipher;
+  readonly #runs: RunWriter;
   readonly #hasThreads: boolean;
   #expectedBytes = 0;
 
   constructor(sealer: Sealer, masterKey: Bytes, { hasThreads = true } = {}) {
     this.#hasThreads = hasThreads;
     this.#local = new LocalCipher(sealer);
+    this.#runs = new RunWriter(sealer);
     this.#worker = new WorkerCipher(masterKey, () => sealer.isPadding);
   }
 
@@ -266,9 +289,24 @@ export class ChunkCiphers implements ChunkCipher {
     return this.#shared().open(sealed, reference);
   }
 
+  /** Whether a run of chunks is better written by the worker. If that one is not there, it may be started. */
+  get isFreeForRun(): boolean {
+    this.#startIfWorth();
+    return this.#worker.isFreeForRun;
+  }
+
+  /** Writes chunks to a file, on this thread or on the worker; says of each whether it could be done. */
+  writeRun(run: ChunkRun, where: "here" | "there"): Promise<boolean[]> {
+    return where === "here" ? this.#runs.write(run) : this.#worker.write(run);
+  }
+
+  #startIfWorth(): void {
+    if (this.#hasThreads && this.#expectedBytes >= WORKER_BYTES_MIN) this.#worker.start();
+  }
+
   /** The worker if it is there and has time. If it is not there and there is enough to do, it is started. */
   #shared(): ChunkCipher {
-    if (this.#hasThreads && this.#expectedBytes >= WORKER_BYTES_MIN) this.#worker.start();
+    this.#startIfWorth();
     return this.#worker.isEager ? this.#worker : this.#local;
   }
 

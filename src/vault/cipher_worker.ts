@@ -4,15 +4,16 @@
  * @module
  */
 
-import { type Bytes, freeBytes, isVaultError, reuseLargeBuffers } from "../base/mod.ts";
+import { type Bytes, freeBytes, hashHere, isVaultError, reuseLargeBuffers } from "../base/mod.ts";
 import { prepareCompression } from "../content/mod.ts";
-import { deriveVaultKeys } from "../seal/mod.ts";
+import { deriveVaultKeys, type Sealer } from "../seal/mod.ts";
 import {
   type CipherLetter,
   type CipherReply,
   type CipherRequest,
   LocalCipher,
 } from "./chunk_cipher.ts";
+import { RunWriter } from "./chunk_run.ts";
 import { Outbox } from "./outbox.ts";
 
 /** The part of a worker's global scope that is used; the compiler's library is the main thread's. */
@@ -25,14 +26,15 @@ const scope = self as unknown as WorkerScope;
 const outbox = new Outbox<CipherReply>((replies, handedOver) =>
   scope.postMessage(replies, handedOver)
 );
-let cipher: Promise<LocalCipher> | null = null;
-
+let ready: Promise<{ sealer: Sealer; cipher: LocalCipher; runs: RunWriter }> | null = null;
 scope.onmessage = ({ data }) => {
   if ("masterKey" in data) {
     reuseLargeBuffers();
-    cipher = prepareCompression().then(() => {
+    hashHere();
+    ready = prepareCompression().then(() => {
       outbox.add({ ready: true }, null);
-      return new LocalCipher(deriveVaultKeys(data.masterKey).chunk);
+      const sealer = deriveVaultKeys(data.masterKey).chunk;
+      return { sealer, cipher: new LocalCipher(sealer), runs: new RunWriter(sealer) };
     });
   } else for (const request of data.requests) void answer(request, data.padding);
 };
@@ -40,15 +42,17 @@ scope.onmessage = ({ data }) => {
 async function answer(request: CipherRequest, padding: boolean): Promise<void> {
   const { task } = request;
   try {
-    const local = await cipher!;
-    if ("seal" in request) {
-      local.padding = padding;
-      const { body, ...rest } = await local.seal(request.seal, request.id);
+    const { sealer, cipher, runs } = await ready!;
+    sealer.isPadding = padding;
+    if ("write" in request) {
+      outbox.add({ task, written: await runs.write(request.write) }, null);
+    } else if ("seal" in request) {
+      const { body, ...rest } = await cipher.seal(request.seal, request.id);
       const sealed = { ...rest, body: ownBytes(body) };
       freeBytes(request.seal);
       outbox.add({ task, sealed }, sealed.body);
     } else {
-      const plain = ownBytes(await local.open(request.open, request.reference));
+      const plain = ownBytes(await cipher.open(request.open, request.reference));
       outbox.add({ task, plain }, plain);
     }
   } catch (error) {

@@ -8,10 +8,8 @@ import { basename, dirname, join } from "@std/path";
 import {
   asInterruption,
   asVaultError,
-  BESIDE_BYTES_MIN,
   type Bytes,
   equalBytes,
-  freeBytes,
   quoteKey,
   toHex,
   VaultError,
@@ -20,6 +18,7 @@ import type { References } from "../content/mod.ts";
 import type { ContentBody } from "../log/mod.ts";
 import { readContent } from "./content_reader.ts";
 import type { VaultContext } from "./context.ts";
+import { fillFile } from "./get_large.ts";
 import { loadManifest } from "./manifests.ts";
 import { isUnreadable } from "./read_object.ts";
 import type { IndexedVersion } from "./record_index.ts";
@@ -191,20 +190,18 @@ async function writeFile(
     () => Deno.openSync(temporary, { write: true, createNew: true, mode: 0o600 }),
   );
   try {
-    let doneBytes = 0;
-    // The chunk before is written while the next ones are read and opened.
-    let writing: Promise<void> = Promise.resolve();
+    const { body: { size }, key, references } = opened;
     try {
-      for await (const chunk of readContent(context, opened.references, options.signal)) {
-        await writing;
-        writing = attempt(path, () => writeAll(file, chunk));
-        writing.catch(() => {/* thrown above or below, in its turn */});
-        doneBytes += chunk.length;
-        options.onProgress?.({ doneBytes, totalBytes: opened.body.size, item: opened.key.name });
-      }
-      await writing;
+      await fillFile(context, {
+        references,
+        file,
+        path: temporary,
+        signal: options.signal,
+        attempt: (work) => attempt(path, work),
+        onBytes: (doneBytes) =>
+          options.onProgress?.({ doneBytes, totalBytes: size, item: key.name }),
+      });
     } catch (error) {
-      await Promise.allSettled([writing]);
       throw nameDamage(opened, error);
     }
     // Where a file is replaced, a power cut must not leave neither the old nor the new.
@@ -213,19 +210,6 @@ async function writeFile(
     file.close();
   }
   await applyMeta(temporary, opened.body);
-}
-
-/**
- * Writes all bytes, then frees them. Large ones are written by another thread: finding memory for a new file's pages takes
- * the kernel longer than copying, and this thread has other chunks to see to.
- */
-async function writeAll(file: Deno.FsFile, bytes: Bytes): Promise<void> {
-  const isLarge = bytes.length >= BESIDE_BYTES_MIN;
-  for (let done = 0; done < bytes.length;) {
-    const rest = done === 0 ? bytes : bytes.subarray(done);
-    done += isLarge ? await file.write(rest) : file.writeSync(rest);
-  }
-  freeBytes(bytes);
 }
 
 /** Sets mode and time. Bits that give rights to whoever runs the file are left out. */
