@@ -5,12 +5,15 @@
  * @module
  */
 
-import type { Dice } from "../soak/dice.ts";
+import { Dice } from "../soak/dice.ts";
+import { bent, type Lies } from "./liar.ts";
 import type { SimNode } from "./node.ts";
 import type { World } from "./world.ts";
 
 const SECOND = 1000;
 const MINUTE = 60 * SECOND;
+/** Nodes that a world has at most. */
+const NODES_MAX = 8;
 
 /** A kind of fault. */
 export interface FaultKind {
@@ -35,7 +38,7 @@ async function until(world: World, holds: () => boolean, msMax = 5 * MINUTE): Pr
 async function withNode(
   world: World,
   dice: Dice,
-  fault: (node: SimNode) => Promise<boolean>,
+  fault: (node: SimNode) => Promise<boolean | null>,
   isFit: (node: SimNode) => boolean = () => true,
 ): Promise<boolean | null> {
   const node = world.take(dice, isFit);
@@ -230,12 +233,111 @@ export const FAULTS: readonly FaultKind[] = [
         let hit = false;
         for (let i = 0; i < flips; i++) {
           const rotten = node.disk.rot(".pack", 16);
-          if (rotten === null) continue;
+          if (rotten === null) return null;
           world.trace.note(node.name, `a bit flips in ${rotten.path} at ${rotten.offset}`);
           hit = true;
         }
         await world.time.sleep(dice.below(MINUTE));
         return hit;
       }, (node) => world.mayLose(node)),
+  },
+  {
+    name: "join",
+    weight: 1,
+    run: async (world, dice) => {
+      const host = world.anOwner(dice);
+      if (host === null || world.nodes.length >= NODES_MAX) return null;
+      const isOwner = dice.chance(0.3);
+      const node = world.addNode(isOwner);
+      const token = await world.invite(host, isOwner);
+      world.trace.note(node.name, `joins by ${host.name} as ${isOwner ? "owner" : "storage"}`);
+      world.own(node);
+      await world.bringUp(node, token);
+      world.letGo(node);
+      return true;
+    },
+  },
+  {
+    name: "evict",
+    weight: 1,
+    run: async (world, dice) => {
+      const owner = world.anOwner(dice);
+      if (owner === null || world.members().length <= world.replicas) return null;
+      return await withNode(
+        world,
+        dice,
+        async (node) => {
+          const running = owner.running;
+          if (running === null) return false;
+          world.trace.note(node.name, `is evicted by ${owner.name}`);
+          world.lose(node);
+          node.isEvicted = true;
+          world.oracle.noteCut(node, await world.oracle.knownAt(owner));
+          await Promise.race([running.peers.evict(node.id), running.life.ended]);
+          node.isMember = false;
+          return true;
+        },
+        (node) => node !== owner && world.mayLose(node) && node.isMember,
+      );
+    },
+  },
+  {
+    name: "new disk",
+    weight: 1,
+    run: (world, dice) =>
+      withNode(world, dice, async (node) => {
+        const host = world.anOwner(dice, node);
+        if (host === null) return null;
+        world.lose(node);
+        world.trace.note(node.name, "loses its disk, and comes back with an empty one");
+        node.kill();
+        const old = node.id;
+        node.replaceDisk();
+        await world.time.sleep(dice.below(2 * MINUTE));
+        await until(world, () => host.isUp);
+        const running = host.running!;
+        world.oracle.noteCut(node, await world.oracle.knownAt(host));
+        await Promise.race([running.peers.evict(old), running.life.ended]);
+        await until(world, () => host.isUp);
+        const token = await world.invite(host, node.isOwner);
+        await world.bringUp(node, token);
+        return true;
+      }, (node) => world.mayLose(node) && world.anOwner(new Dice(0), node) !== null),
+  },
+  {
+    name: "old backup",
+    weight: 2,
+    run: (world, dice) =>
+      withNode(world, dice, async (node) => {
+        world.reserve(node);
+        const files = node.disk.backup();
+        world.trace.note(node.name, "is backed up");
+        await world.time.sleep(10 * SECOND + dice.below(3 * MINUTE));
+        world.lose(node);
+        world.trace.note(node.name, "is set back to its backup");
+        node.kill();
+        node.disk.restore(files);
+        await restart(world, node, dice);
+        return true;
+      }, (node) => world.mayLose(node)),
+  },
+  {
+    name: "liar",
+    weight: 1.5,
+    run: (world, dice) =>
+      withNode(world, dice, async (node) => {
+        const lies: Lies = { wrongBytes: 0, falseHolds: 0, forgedRecords: 0, replayedRecords: 0 };
+        world.lose(node);
+        node.isLiar = true;
+        node.bend = (side) => bent(side, dice, lies);
+        world.trace.note(node.name, "lies from here on");
+        node.kill();
+        await world.bringUp(node);
+        await world.time.sleep(MINUTE);
+        const told = () => Object.values(lies).reduce((sum, count) => sum + count, 0);
+        const hit = await until(world, () => told() > 0, 10 * MINUTE);
+        world.trace.note(node.name, `has lied: ${JSON.stringify(lies)}`);
+        return hit;
+      }, (node) => !node.isOwner && !node.isLiar && world.mayLose(node)),
   },
 ];

@@ -40,8 +40,12 @@ export class SimNode {
   isLiar = false;
   /** Whether it has been shut out. */
   isEvicted = false;
+  /** Whether nobody has begun to shut it out. */
+  isMember = true;
   /** Its id, from the first start on; another one if its disk was replaced. */
   id: NodeId = new Uint8Array();
+  /** How often its disk was replaced: a storage-only node's vault is another one then. */
+  generation = 0;
   /** All ids that it has had, in hex. */
   readonly ids = new Set<string>();
 
@@ -49,6 +53,7 @@ export class SimNode {
     readonly world: World,
     readonly name: string,
     readonly isOwner: boolean,
+    readonly isFounder: boolean,
   ) {
     this.#dice = new Dice(world.dice.next());
     this.disk = new SimDisk(new Dice(this.#dice.next()));
@@ -128,21 +133,22 @@ export class SimNode {
       peerSide: () => this.bend(vault.peerSide()),
       attach: (remote) => vault.attach(remote),
     };
-    const peers = await openPeers(
-      served,
-      { downAfterMs: DOWN_AFTER_MS, capacityGib: CAPACITY_GIB },
-      {
-        ...{ disk, clock, random, timers: life },
-        transport: world.network.of(name, life),
-        makeCredentials: (seed) =>
-          Promise.resolve({
-            certificate: encodeUtf8(`certificate of ${toHex(seed).slice(0, 16)}`),
-            privateKey: new Uint8Array(),
-          }),
-        hostName: () => name,
-        interfaceAddresses: () => [],
-      },
-    );
+    const options = {
+      downAfterMs: DOWN_AFTER_MS,
+      capacityGib: CAPACITY_GIB,
+      ...(this.isFounder ? { replicas: world.replicas } : {}),
+    };
+    const peers = await openPeers(served, options, {
+      ...{ disk, clock, random, timers: life },
+      transport: world.network.of(name, life),
+      makeCredentials: (seed) =>
+        Promise.resolve({
+          certificate: encodeUtf8(`certificate of ${toHex(seed).slice(0, 16)}`),
+          privateKey: new Uint8Array(),
+        }),
+      hostName: () => name,
+      interfaceAddresses: () => [],
+    });
     if (token !== undefined) await peers.join(token);
     await peers.start({ host: name, port: PORT, peers: [], lan: false });
     this.#watch(peers, life);
@@ -163,6 +169,12 @@ export class SimNode {
     life.kill();
     this.#running = null;
     this.world.network.crash(this.name);
+  }
+
+  /** Its disk is gone, and a new one in its place. */
+  replaceDisk(): void {
+    this.disk.restore(new Map());
+    this.generation++;
   }
 
   /** As kill -9: what was written stays written. */

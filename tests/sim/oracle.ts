@@ -36,15 +36,15 @@ interface Remembered extends Acknowledged {
 
 /** Which vault a node's clients use: the owners have one together, every other node has its own. */
 export function vaultOf(node: SimNode): string {
-  return node.isOwner ? "owners" : node.name;
+  return node.isOwner ? "owners" : `${node.name}${node.generation}`;
 }
 
 /** See the module. */
 export class Oracle {
   readonly #tell: (problem: string) => void;
   readonly #versions = new Map<string, Remembered>();
-  /** Versions that a later one of their key is known to follow, by vault and key. */
-  readonly #superseded = new Map<string, Set<string>>();
+  /** Versions that a later one of their key, `by`, is known to follow; by vault and key. */
+  readonly #superseded = new Map<string, { by: string; ids: Set<string> }[]>();
   readonly #dropped = new Set<string>();
   readonly #puts: { vault: string; key: string }[] = [];
   /** Nodes whose disks have lost something since all was healed, and those that lie. */
@@ -70,9 +70,11 @@ export class Oracle {
       this.#versions.set(told.id, { ...told, vault, node, lostAt: new Set(this.#liars()) });
     }
     const place = `${vault} ${told.key}`;
-    const superseded = this.#superseded.get(place) ?? new Set();
+    const superseded = this.#superseded.get(place) ?? [];
     this.#superseded.set(place, superseded);
-    for (const { id } of before) if (toHex(id) !== told.id) superseded.add(toHex(id));
+    const older = idsOf(before);
+    // Nothing was done where nothing was to be done.
+    if (!older.has(told.id)) superseded.push({ by: told.id, ids: older });
   }
 
   #liars(): SimNode[] {
@@ -100,6 +102,15 @@ export class Oracle {
     for (const [id, version] of this.#versions) {
       if (version.node === node && !known.has(id)) this.#dropped.add(id);
     }
+  }
+
+  /** All versions that a node knows, in hex. */
+  async knownAt(node: SimNode): Promise<Set<string>> {
+    const ids = new Set<string>();
+    for (const key of this.#keysOf(vaultOf(node))) {
+      for (const id of idsOf(await historyOf(node, key))) ids.add(id);
+    }
+    return ids;
   }
 
   /** Whether a version must be there, whatever was done to disks. */
@@ -173,10 +184,12 @@ export class Oracle {
         } of ${key}, acknowledged by ${node.name} with ${copies} copies`,
       );
     }
-    const superseded = this.#superseded.get(`${vault} ${key}`);
+    const superseded = (this.#superseded.get(`${vault} ${key}`) ?? []).filter(({ by }) =>
+      ids.has(by)
+    );
     for (const { id, latest, conflict, op } of history) {
       if (!latest && !conflict) continue;
-      if (!superseded?.has(toHex(id))) continue;
+      if (!superseded.some((each) => each.ids.has(toHex(id)))) continue;
       this.#tell(`back again: ${op} ${toHex(id).slice(0, 8)} of ${key} is a head of it`);
     }
   }

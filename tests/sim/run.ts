@@ -16,13 +16,15 @@ const SECOND = 1000;
 const MINUTE = 60 * SECOND;
 
 /** Faults begin within this time. */
-const FAULTS_MS_MAX = 3 * MINUTE;
+const FAULTS_MS_MAX = 2 * MINUTE;
 /** All of them are over by then, or never could be. */
 const MOTION_MS_MAX = 90 * MINUTE;
 /** Once nothing goes wrong any more, all is well again after this long. */
 const HEAL_MS_MAX = 20 * MINUTE;
 /** Where bytes have rotted, only when all has been read again: a scrub begins hourly. */
 const SCRUB_MS_MAX = 70 * MINUTE;
+/** So often a fault is tried for which there is no node at the time. */
+const ATTEMPTS_MAX = 4;
 const LOOK_MS = 15 * SECOND;
 /** With so many objects it is no chance if a node holds none. */
 const OBJECTS_FOR_SHARES = 60;
@@ -86,18 +88,20 @@ async function story(world: World, kinds: readonly FaultKind[]): Promise<string[
   const others = Math.max(3 - owners, dice.below(4));
   world.trace.note("story", `${owners} owners, ${others} others, R = ${world.replicas}`);
   await world.found({ owners, others });
-  const chosen = Array.from({ length: 2 + dice.below(5) }, () => choose(kinds, dice));
+  const chosen = Array.from({ length: 1 + dice.below(4) }, () => choose(kinds, dice));
   const clients = world.nodes.map((node) => new Client(node).run());
+  world.onNode = (node) => void clients.push(new Client(node).run());
   let running = chosen.length;
   const faults = chosen.map(async (kind) => {
-    await runFault(world, kind, new Dice(dice.next()));
+    const name = await runFault(world, kind, new Dice(dice.next()));
     running--;
+    return name;
   });
   await world.time.run(world.time.now() + MOTION_MS_MAX, () => running === 0);
   if (running > 0) world.onProblem(`${running} faults never came to an end`);
   world.isInMotion = false;
   await heal(world, { clients, faults });
-  return chosen.map(({ name }) => name);
+  return await Promise.all(faults);
 }
 
 function choose(kinds: readonly FaultKind[], dice: Dice): FaultKind {
@@ -105,12 +109,14 @@ function choose(kinds: readonly FaultKind[], dice: Dice): FaultKind {
   return kinds.find(({ weight }) => (left -= weight) < 0) ?? kinds[0]!;
 }
 
-async function runFault(world: World, kind: FaultKind, dice: Dice): Promise<void> {
+/** Says which kind it was in the end: where one can't be done in this world, another takes its place. */
+async function runFault(world: World, planned: FaultKind, dice: Dice): Promise<string> {
   await world.time.sleep(dice.below(FAULTS_MS_MAX));
-  for (;;) {
+  for (let attempt = 1;; attempt++) {
+    const kind = attempt > ATTEMPTS_MAX ? FAULTS[0]! : planned;
     const hit = await kind.run(world, dice);
-    if (hit === true) return;
-    if (hit === false) return world.onProblem(`${kind.name} never had an effect`);
+    if (hit === false) world.onProblem(`${kind.name} never had an effect`);
+    if (hit !== null) return kind.name;
     await world.time.sleep(5 * SECOND);
   }
 }
@@ -118,7 +124,7 @@ async function runFault(world: World, kind: FaultKind, dice: Dice): Promise<void
 /** Nothing goes wrong any more: all must be well again in time, and nothing that was promised be lost. */
 async function heal(
   world: World,
-  { clients, faults }: { clients: Promise<void>[]; faults: Promise<void>[] },
+  { clients, faults }: { clients: Promise<void>[]; faults: Promise<string>[] },
 ): Promise<void> {
   const { time, trace, network, oracle } = world;
   trace.note("story", "nothing goes wrong any more");
@@ -130,8 +136,11 @@ async function heal(
   const withTime = <T>(promise: Promise<T>) => time.during(promise, 10 * MINUTE);
   await withTime(Promise.all([...clients, ...faults]));
   for (const node of world.members()) if (!node.isUp) await withTime(world.bringUp(node));
+  for (const node of world.nodes) if (node.isEvicted) node.kill();
   const nodes = world.members().filter(({ isLiar }) => !isLiar);
-  const what = { nodes, replicas: world.replicas, mayLack: oracle.mayLackObjects };
+  const liars = world.members().length - nodes.length;
+  const replicas = Math.min(world.replicas, world.members().length) - liars;
+  const what = { nodes, replicas, mayLack: oracle.mayLackObjects };
   const begin = time.now();
   const end = Math.max(begin, world.aheadUntilMs) + HEAL_MS_MAX +
     (oracle.mayLackObjects ? SCRUB_MS_MAX : 0);

@@ -32,6 +32,8 @@ export class World {
   readonly nodes: SimNode[] = [];
   readonly problems: string[] = [];
   readonly replicas: number;
+  /** Told of each node that is made. */
+  onNode: (node: SimNode) => void = () => {};
   /** Whether clients and faults go on. */
   isInMotion = true;
   /** Until when, in virtual time, a clock was ahead that a record may have been made by. */
@@ -57,12 +59,10 @@ export class World {
 
   /** Makes a network of so many owners and storage-only nodes, all up. */
   async found({ owners, others }: { owners: number; others: number }): Promise<void> {
-    const founder = new SimNode(this, "a", true);
-    this.nodes.push(founder);
+    const founder = this.addNode(true);
     await founder.start();
     for (let i = 1; i < owners + others; i++) {
-      const node = new SimNode(this, String.fromCharCode(97 + i), i < owners);
-      this.nodes.push(node);
+      const node = this.addNode(i < owners);
       await node.start(await this.invite(founder, node.isOwner));
     }
   }
@@ -90,6 +90,30 @@ export class World {
     return node;
   }
 
+  /** An owner that is up and honest, other than one. */
+  anOwner(dice: Dice, other?: SimNode): SimNode | null {
+    const owners = this.members().filter((node) => node.isUp && node.isOwner && node !== other);
+    return owners.length === 0 ? null : dice.pick(owners);
+  }
+
+  /** One more node, not started. */
+  addNode(isOwner: boolean): SimNode {
+    const node = new SimNode(
+      this,
+      String.fromCharCode(97 + this.nodes.length),
+      isOwner,
+      this.nodes.length === 0,
+    );
+    this.nodes.push(node);
+    this.onNode(node);
+    return node;
+  }
+
+  /** Keeps other faults away from a node. */
+  own(node: SimNode): void {
+    this.#taken.add(node);
+  }
+
   letGo(node: SimNode): void {
     this.#taken.delete(node);
   }
@@ -104,6 +128,11 @@ export class World {
   /** A clock goes ahead: what is stored by it is taken by others only once their time has come near. */
   noteAhead(ms: number): void {
     this.aheadUntilMs = Math.max(this.aheadUntilMs, this.time.now() + ms);
+  }
+
+  /** A disk will lose something. */
+  reserve(node: SimNode): void {
+    this.oracle.lost.add(node);
   }
 
   /** A disk is about to lose something. */
