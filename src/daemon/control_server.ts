@@ -26,6 +26,9 @@ import {
 } from "./control_protocol.ts";
 import type { ControlCall } from "./types.ts";
 
+/** After which time it is tried again to take a command line, where that failed. */
+const ACCEPT_PAUSE_MS = 100;
+
 /** Listens on a home's control socket. */
 export class ControlServer {
   readonly #listener: Deno.Listener;
@@ -67,7 +70,10 @@ export class ControlServer {
       try {
         stream = await this.#listener.accept();
       } catch {
-        return; // closed
+        if (this.#stopping) return;
+        // The process has as many files open as it may: some of them will be closed.
+        await new Promise((resolve) => setTimeout(resolve, ACCEPT_PAUSE_MS));
+        continue;
       }
       if (this.#clients.size >= CONTROL_CLIENTS_MAX) {
         stream.close();

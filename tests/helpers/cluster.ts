@@ -19,6 +19,15 @@ export interface Outcome {
   err: string;
 }
 
+/** How the process of a node is started, where that is not as usual. */
+export interface Launch {
+  /** A program with its arguments that starts it, such as one that sets limits. */
+  readonly by?: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
+  /** Where it listens, if not on loopback. */
+  readonly host?: string;
+}
+
 function program(): { file: string; args: string[] } {
   const compiled = Deno.env.get("GOVAULT_BIN");
   if (compiled !== undefined) return { file: compiled, args: [] };
@@ -41,6 +50,8 @@ function end(child: Deno.ChildProcess): void {
 export class Cluster implements AsyncDisposable {
   readonly root: string;
   readonly nodes: ClusterNode[] = [];
+  /** Those too that did not get as far as to run. */
+  readonly #all: ClusterNode[] = [];
 
   private constructor(root: string) {
     this.root = root;
@@ -61,9 +72,15 @@ export class Cluster implements AsyncDisposable {
    */
   async add(
     name: string,
-    { owner = false, flags = [] }: { owner?: boolean; flags?: string[] } = {},
+    { owner = false, flags = [], launch = {}, home = join(this.root, name) }: {
+      owner?: boolean;
+      flags?: string[];
+      launch?: Launch;
+      home?: string;
+    } = {},
   ): Promise<ClusterNode> {
-    const node = new ClusterNode(name, join(this.root, name), flags);
+    const node = new ClusterNode({ name, home, flags, launch });
+    this.#all.push(node);
     const inviter = this.nodes.find((other) => other.isUp && other.isOwner);
     if (inviter === undefined) {
       node.isOwner = true;
@@ -91,7 +108,7 @@ export class Cluster implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await Promise.all(this.nodes.map((node) => node.kill()));
+    await Promise.all(this.#all.map((node) => node.kill()));
     await Deno.remove(this.root, { recursive: true });
   }
 }
@@ -105,13 +122,17 @@ export class ClusterNode {
   readonly name: string;
   readonly home: string;
   readonly #flags: string[];
+  readonly #launch: Launch;
   #child: Deno.ChildProcess | null = null;
   #reading: Promise<void> = Promise.resolve();
 
-  constructor(name: string, home: string, flags: string[]) {
+  constructor(
+    { name, home, flags, launch }: { name: string; home: string; flags: string[]; launch: Launch },
+  ) {
     this.name = name;
     this.home = home;
     this.#flags = flags;
+    this.#launch = launch;
   }
 
   get isUp(): boolean {
@@ -126,10 +147,12 @@ export class ClusterNode {
   /** Starts serving, on the port it had before; returns once it accepts. */
   async start(...flags: string[]): Promise<void> {
     const { file, args } = program();
-    const serve = ["serve", "--host", "127.0.0.1", "--port", String(this.port)];
-    const child = new Deno.Command(file, {
-      args: [...args, ...serve, ...this.#flags, ...flags],
-      env: { GOVAULT_HOME: this.home, NO_COLOR: "1" },
+    const { by = [], env = {}, host = "127.0.0.1" } = this.#launch;
+    const serve = ["serve", "--host", host, "--port", String(this.port)];
+    const [first, ...rest] = [...by, file, ...args, ...serve, ...this.#flags, ...flags];
+    const child = new Deno.Command(first!, {
+      args: rest,
+      env: { GOVAULT_HOME: this.home, NO_COLOR: "1", ...env },
       stdin: "null",
       stdout: "null",
       stderr: "piped",
