@@ -13,6 +13,11 @@ Deno.test("init: prints the recovery phrase once, makes one vault only", async (
   assertEquals(String(made["phrase"]).split(" ").length, 24);
   assertEquals(made["home"], box.home);
   assertEquals((await box.ok("key", "phrase")).out, `${made["phrase"]}\n`);
+  const words = String(made["phrase"]).split(" ").slice(0, 3).join(" ");
+  for (const path of await filesUnder(box.home)) {
+    const text = new TextDecoder("latin1").decode(await Deno.readFile(path));
+    assertEquals(text.includes(words), false, path);
+  }
   const again = await box.error("init");
   assertEquals([again.exit, again.code], [1, "exists"]);
 });

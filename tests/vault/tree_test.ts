@@ -291,3 +291,22 @@ Deno.test("putPath: stopped in the middle it throws, and what was stored stays",
     assert(stored.every((key) => names.includes(key)) && names.length < 21);
   });
 });
+
+Deno.test({
+  name: "getTree, getToFile: set-user-id, set-group-id and sticky bits are never applied",
+  ignore: Deno.build.os === "windows",
+  async fn() {
+    using folder = await homeWithVault();
+    await withVault(folder, async (vault) => {
+      const meta = { type: "file", mode: 0o7755, mtime: 0 } as const;
+      await vault.put("t/large", randomBytes(300_000), { meta });
+      await vault.put("t/small", randomBytes(10), { meta });
+      await vault.put("t/folder", new Uint8Array(), { meta: { ...meta, type: "folder" } });
+      assertEquals(errors(await collect(vault.getTree("t", folder.at("out")))), []);
+      await vault.getToFile("t/small", folder.at("single"));
+      for (const name of ["out/large", "out/small", "out/folder", "single"]) {
+        assertEquals(Deno.statSync(folder.at(name)).mode! & 0o7777, 0o755, name);
+      }
+    });
+  },
+});
