@@ -53,6 +53,7 @@ export class TlsConnection implements Connection {
   /** By the stream, as that writes all in one operation: `conn.write` takes 64 KiB, and a turn of the event loop for each. */
   async write(bytes: Uint8Array): Promise<void> {
     if (this.#opening !== null) await this.#opening;
+    if (this.#isClosed) throw failed("it is closed"); // Deno 2.4 would take it, for nobody
     this.#writer ??= this.#conn.writable.getWriter();
     await this.#writer.write(bytes);
   }

@@ -220,3 +220,29 @@ Deno.test("ControlServer.open: a home that can't be written is told", unixOnly, 
     assert(String(error).includes("Cannot listen for commands in /proc"), String(error));
   }
 });
+
+Deno.test(
+  "ControlServer: after a connection that could not be taken it takes the next ones",
+  unixOnly,
+  async () => {
+    // What a process hears that has as many files open as it may.
+    const real = Deno.listen;
+    let failures = 2;
+    const failing = (options: Deno.UnixListenOptions & { transport: "unix" }) => {
+      const listener = real(options);
+      const accept = listener.accept.bind(listener);
+      listener.accept = () =>
+        failures-- > 0 ? Promise.reject(new Error("Too many open files (os error 24)")) : accept();
+      return listener;
+    };
+    Deno.listen = failing as typeof Deno.listen;
+    let box: ServerBox;
+    try {
+      box = ServerBox.make(() => Promise.resolve(5));
+    } finally {
+      Deno.listen = real;
+    }
+    await using _ = box;
+    assertEquals((await conversation(await box.call())).code, 5);
+  },
+);
