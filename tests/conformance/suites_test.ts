@@ -241,7 +241,10 @@ const BROKEN_TRANSPORTS: Record<string, [fault: ConnectionFault, only: string]> 
 };
 
 // Broken connections leave timers behind, which Deno 2.4 would count as leaks.
-Deno.test("transportConformance: finds broken transports", { sanitizeOps: false }, async () => {
+Deno.test("transportConformance: finds broken transports", {
+  sanitizeOps: false,
+  sanitizeResources: false,
+}, async () => {
   const credentials = [1, 2].map((byte) => ({
     certificate: Uint8Array.of(byte),
     privateKey: Uint8Array.of(byte),
