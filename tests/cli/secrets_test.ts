@@ -108,7 +108,18 @@ Deno.test({
     }
     assertEquals((await Deno.stat(box.home)).mode! & 0o077, 0);
     await box.ok("status"); // the index is there once a vault was opened
-    assertEquals((await Deno.stat(`${box.home}/vault.db`)).mode! & 0o777, 0o600);
+    for (const path of await filesUnder(box.home)) {
+      assertEquals((await Deno.stat(path)).mode! & 0o077, 0, path);
+    }
+    // A folder that was there is its owner's to judge; what comes into it is private all the same.
+    const open = box.path("open");
+    await Deno.mkdir(open);
+    await Deno.chmod(open, 0o755);
+    await box.ok("init", "--home", open, "--quiet");
+    assertEquals((await Deno.stat(open)).mode! & 0o777, 0o755);
+    for (const path of await filesUnder(open)) {
+      assertEquals((await Deno.stat(path)).mode! & 0o077, 0, path);
+    }
   },
 });
 

@@ -1,5 +1,13 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { HAVE_ADDRESSES_MAX, KEEPS_PER_PEER_MAX, sha256, VaultError } from "../../src/base/mod.ts";
+import {
+  AHEAD_BYTES_MAX,
+  FRAME_BYTES_MAX,
+  HAVE_ADDRESSES_MAX,
+  KEEP_NEEDS_MAX,
+  KEEPS_PER_PEER_MAX,
+  sha256,
+  VaultError,
+} from "../../src/base/mod.ts";
 import type { Requests } from "../../src/net/mod.ts";
 import type { ReplicationRequest } from "../../src/peer/mod.ts";
 import { noSpaceError } from "../helpers/faulty_disk.ts";
@@ -152,6 +160,27 @@ Deno.test("push: wrong bytes are refused, a segment is not taken", async () => {
     const { bytes: segment, address: of } = a!.writer.segment([[]]);
     const taken = await ask(a!, b!, "push", { kind: "segment", address: of, bytes: segment });
     assertEquals(taken, { isTaken: false });
+  });
+});
+
+Deno.test("keep: of objects that no record names a member has only so many bytes taken", async () => {
+  await withNet(["a", "b", "c"], async (net, a, b, c) => {
+    const options = { signal: new AbortController().signal };
+    // They are counted before they are fetched, and from nobody they don't come.
+    for (const node of [a!, c!]) net.disconnect(node, b!);
+    const needs = Array.from({ length: KEEP_NEEDS_MAX }, (_, i) => ({
+      address: sha256(Uint8Array.of(i >> 8, i)),
+      length: FRAME_BYTES_MAX,
+    }));
+    const keep = (from: TestNode) =>
+      b!.replication.handler.request(from.id, "keep", { log: null, needs }, options);
+    for (let taken = KEEP_NEEDS_MAX * FRAME_BYTES_MAX; taken <= AHEAD_BYTES_MAX;) {
+      await keep(a!);
+      taken += KEEP_NEEDS_MAX * FRAME_BYTES_MAX;
+    }
+    const error = await assertRejects(() => keep(a!), VaultError, "too many came");
+    assertEquals(error.code, "no_space");
+    await keep(c!); // another member's are counted by themselves
   });
 });
 

@@ -5,7 +5,7 @@ import { type Bytes, encodeUtf8, sha256 } from "../../src/base/mod.ts";
 import { CODEC_PADDED, deriveVaultKeys, paddedLength } from "../../src/seal/mod.ts";
 import { decodeSegment } from "../../src/log/mod.ts";
 import { LocalCipher, WorkerCipher } from "../../src/vault/chunk_cipher.ts";
-import { initVault } from "../../src/vault/mod.ts";
+import { initVault, recoverVault } from "../../src/vault/mod.ts";
 import { prepareCompression } from "../../src/content/mod.ts";
 import {
   assertSameBytes,
@@ -138,4 +138,13 @@ Deno.test("WorkerCipher: pads if it is told to, to the very bytes that the calli
   } finally {
     worker.close();
   }
+});
+
+Deno.test("recoverVault: a home that recovers begins without padding, until it is turned on there", async () => {
+  using folder = await paddedHome();
+  const phrase = await withVault(folder, (vault) => Promise.resolve(vault.phrase()));
+  using other = new TempFolder();
+  await recoverVault({ home: other.home, phrase });
+  await withVault(other, async (vault) => assertEquals((await vault.status()).padding, false));
+  await withVault(folder, async (vault) => assertEquals((await vault.status()).padding, true));
 });
