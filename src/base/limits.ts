@@ -26,7 +26,7 @@ export const PACK_BYTES_TARGET = 128 * 1024 * 1024;
 /** Frames wait in memory up to this many bytes before they are written in one go. */
 export const PACK_BUFFER_BYTES = 1024 * 1024;
 /** Frames that may wait for their index rows before a flush is made anyway. */
-export const PENDING_FRAMES_MAX = 4096;
+export const PENDING_FRAMES_MAX = 16_384;
 
 /** Manifests up to this many encoded bytes lie in the record itself. */
 export const INLINE_MANIFEST_BYTES_MAX = 2048;

@@ -53,12 +53,32 @@ export interface Committed {
 const RECORD_BYTES_MAX = 64 + VERSION_PARENTS_MAX * HASH_BYTES +
   INLINE_INVENTORY_ENTRIES_MAX * ENTRY_BYTES;
 
+/** So many records go in one round of syncs and into the index in one transaction, if so many are coming. */
+const ROUND_RECORDS = 2048;
+
+/** Drafts that were handed over together. */
+interface Group {
+  committed: Committed[];
+  /** How many of them are not durable yet. */
+  left: number;
+  resolve: (committed: Committed[]) => void;
+  reject: (error: unknown) => void;
+}
+
 interface Waiting {
   draft: Draft;
   /** Its body, encoded; the encodings of several bodies, joined, are that of all. */
   encoded: Bytes;
-  resolve: (committed: Committed) => void;
-  reject: (error: unknown) => void;
+  group: Group;
+  /** Its place among those of the group. */
+  place: number;
+}
+
+/** Where the log goes on. */
+interface LogEnd {
+  sequence: bigint;
+  previous: RecordId;
+  clock: bigint;
 }
 
 /** What a {@link Committer} needs of the vault. */
@@ -82,6 +102,11 @@ export interface CommitterOptions {
 export class Committer {
   readonly #options: CommitterOptions;
   #waiting: Waiting[] = [];
+  /** How many will hand over drafts soon. */
+  #coming = 0;
+  /** Whether someone who waits can't be left to wait for others. */
+  #isUrgent = false;
+  #wake: () => void = () => {};
   #running: Promise<void> | null = null;
 
   constructor(options: CommitterOptions) {
@@ -92,16 +117,39 @@ export class Committer {
    * Returns once the record, and all that was put into the store before this call, is durable. Everything the record
    * names must have been put already.
    */
-  commit(draft: Draft): Promise<Committed> {
-    return new Promise((resolve, reject) => {
-      this.#waiting.push({ draft, encoded: encodeBodies([draft.body]), resolve, reject });
-      this.#running ??= this.#run().finally(() => this.#running = null);
-    });
+  async commit(draft: Draft): Promise<Committed> {
+    this.#isUrgent = true;
+    const [committed] = await this.#add([draft]);
+    return committed!;
   }
 
-  /** As {@link Committer.commit}, of several records; they come in their order, though not always in one segment. */
+  /**
+   * As {@link Committer.commit}, of several records; they come in their order, though not always in one segment. Waits for
+   * those that were {@link Committer.expect expected}, up to some thousand records, so that all share the syncs.
+   */
   commitAll(drafts: readonly Draft[]): Promise<Committed[]> {
-    return Promise.all(drafts.map((draft) => this.commit(draft)));
+    return drafts.length === 0 ? Promise.resolve([]) : this.#add(drafts);
+  }
+
+  /** Says that drafts are coming, for which nothing is waited that a commit holds up; what it returns says that they are there. */
+  expect(): () => void {
+    this.#coming++;
+    return () => {
+      this.#coming--;
+      this.#wake();
+    };
+  }
+
+  #add(drafts: readonly Draft[]): Promise<Committed[]> {
+    return new Promise((resolve, reject) => {
+      const group = { committed: [], left: drafts.length, resolve, reject };
+      const added = drafts.map((draft, place): Waiting => {
+        return { draft, encoded: encodeBodies([draft.body]), group, place };
+      });
+      for (const each of added) this.#waiting.push(each);
+      this.#wake();
+      this.#running ??= this.#run();
+    });
   }
 
   /** Waits until nothing is being committed. */
@@ -113,20 +161,60 @@ export class Committer {
     // Whoever calls commit in the same turn of the event loop goes along.
     await Promise.resolve();
     while (this.#waiting.length > 0) {
-      const batch = takeBatch(this.#waiting);
-      try {
-        const committed = await this.#write(batch);
-        batch.forEach(({ resolve }, i) => resolve(committed[i]!));
-      } catch (error) {
-        for (const { reject } of batch) reject(error);
+      while (this.#coming > 0 && !this.#isUrgent && this.#waiting.length < ROUND_RECORDS) {
+        await new Promise<void>((resolve) => this.#wake = resolve);
       }
+      this.#isUrgent = false;
+      const round = this.#waiting;
+      this.#waiting = [];
+      try {
+        await this.#write(round);
+      } catch (error) {
+        for (const { group } of round) group.reject(error);
+      }
+    }
+    // At once: whoever was told of the last round may have something for the next by the time this promise settles.
+    this.#running = null;
+  }
+
+  async #write(round: readonly Waiting[]): Promise<void> {
+    const { store, written } = this.#options;
+    await store.sync();
+    const { last, clock } = this.#options.position();
+    let end: LogEnd = {
+      sequence: BigInt(last === null ? 1 : last.first + last.count),
+      previous: last?.lastId ?? NO_RECORD,
+      clock,
+    };
+    const segments: { batch: Waiting[]; address: Address; committed: Committed[] }[] = [];
+    try {
+      for (const batch of segmentsOf(round)) {
+        const { address, bytes, committed } = this.#make(batch, end);
+        segments.push({ batch, address, committed });
+        await store.put({ kind: "segment", address, pieces: [bytes] });
+        const { id, clock } = committed.at(-1)!;
+        end = { sequence: end.sequence + BigInt(batch.length), previous: id, clock };
+      }
+      await store.flush();
+    } finally {
+      for (const { address } of segments) written.delete(toHex(address));
+    }
+    if (!segments.every(({ address }) => this.#options.isEntered(address))) {
+      throw new VaultError("failed", "Cannot commit: what was written was not found again", {
+        hint: "run `govault doctor`",
+      });
+    }
+    for (const { batch, committed } of segments) {
+      batch.forEach((each, i) => tell(each, committed[i]!));
     }
   }
 
-  async #write(batch: readonly Waiting[]): Promise<Committed[]> {
-    const { keys, node, store, clock } = this.#options;
-    await store.sync();
-    const { last, clock: highest } = this.#options.position();
+  /** Makes the segment of records that follow the end of the log. */
+  #make(
+    batch: readonly Waiting[],
+    { sequence, previous, clock: highest }: LogEnd,
+  ): { address: Address; bytes: Bytes; committed: Committed[] } {
+    const { keys, node, clock, written } = this.#options;
     const sealed = batch.some(({ draft }) => hasBody(draft.body.kind))
       ? keys.body.sealSync(concatBytes(batch.map(({ encoded }) => encoded)))
       : null;
@@ -138,8 +226,8 @@ export class Committer {
     const header = {
       vaultKey: keys.signer.publicKey,
       nodeKey: node.publicKey,
-      firstSequence: BigInt(last === null ? 1 : last.first + last.count),
-      previous: last?.lastId ?? NO_RECORD,
+      firstSequence: sequence,
+      previous,
       sealedBodies,
     };
     const builder = new SegmentBuilder(header);
@@ -155,36 +243,38 @@ export class Committer {
     const owners = { vaultId: keys.vaultId, nodeId: sha256(node.publicKey) };
     const segment = { ...header, ...owners, records, ids };
     const sizes = batch.map(({ draft: { body } }) => "size" in body ? body.size : 0);
-    const { written } = this.#options;
-    const name = toHex(address);
     // The lists of a prune are read from the store.
     if (records.every(({ kind }) => kind !== "prune")) {
-      written.set(name, { address, segment, sizes, prunes: new Map() });
+      written.set(toHex(address), { address, segment, sizes, prunes: new Map() });
     }
-    try {
-      await store.put({ kind: "segment", address, pieces: [bytes] });
-      await store.flush();
-    } finally {
-      written.delete(name);
-    }
-    if (!this.#options.isEntered(address)) {
-      throw new VaultError("failed", "Cannot commit: what was written was not found again", {
-        hint: "run `govault doctor`",
-      });
-    }
-    return committed;
+    return { address, bytes, committed };
   }
 }
 
-/** Takes off the front what fits one segment: at least one. */
-function takeBatch(waiting: Waiting[]): Waiting[] {
-  let bytes = 0;
-  let count = 0;
-  while (count < waiting.length && count < SEGMENT_RECORDS_MAX) {
-    bytes += waiting[count]!.encoded.length;
-    const segmentBytes = paddedLength(bytes) + (count + 1) * RECORD_BYTES_MAX;
-    if (count > 0 && (bytes > SEGMENT_BODY_BYTES_MAX || segmentBytes > FRAME_BYTES_MAX)) break;
-    count++;
+/** Says that a record is durable; whoever handed it over hears of it with the last of the group. */
+function tell({ group, place }: Waiting, committed: Committed): void {
+  group.committed[place] = committed;
+  if (--group.left === 0) group.resolve(group.committed);
+}
+
+/** Cuts records into what fits one segment each. */
+function* segmentsOf(round: readonly Waiting[]): Generator<Waiting[]> {
+  for (let start = 0; start < round.length;) {
+    const end = endOfSegment(round, start);
+    yield round.slice(start, end);
+    start = end;
   }
-  return waiting.splice(0, count);
+}
+
+/** Where a segment that begins with the record at `start` ends: it holds at least one. */
+function endOfSegment(round: readonly Waiting[], start: number): number {
+  let bytes = 0;
+  let at = start;
+  while (at < round.length && at - start < SEGMENT_RECORDS_MAX) {
+    bytes += round[at]!.encoded.length;
+    const segmentBytes = paddedLength(bytes) + (at - start + 1) * RECORD_BYTES_MAX;
+    if (at > start && (bytes > SEGMENT_BODY_BYTES_MAX || segmentBytes > FRAME_BYTES_MAX)) break;
+    at++;
+  }
+  return at;
 }

@@ -16,6 +16,7 @@ import {
   BATCH_BYTES,
   BATCH_ENTRIES,
   BATCH_ENTRY_BYTES,
+  BATCH_HELD_DIVISOR,
   ENTRIES_IN_WORK,
   ENTRY_BYTES,
   LARGE_FILE_BYTES,
@@ -138,7 +139,7 @@ function* tasks(
   let batchBytes = 0;
   const takeBatch = (): Task<GetOutcome[]> => {
     const some = batch;
-    const bytes = 2 * batchBytes + some.length * BATCH_ENTRY_BYTES;
+    const bytes = batchBytes / BATCH_HELD_DIVISOR + some.length * BATCH_ENTRY_BYTES;
     [batch, batchBytes] = [[], 0];
     return { bytes, start: () => getBatch(context, some, options) };
   };

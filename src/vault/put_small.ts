@@ -48,6 +48,9 @@ interface Placed {
 /** What the index knows of the sealed files. */
 type KnownObjects = ReturnType<VaultContext["store"]["lookAhead"]>;
 
+/** What is to be said and recorded of an entry; `null` if it is left to `putContent`. */
+type Described = SmallResult & { draft: Draft | null } | null;
+
 /** What an entry's bytes are. */
 interface Content {
   references: References;
@@ -67,21 +70,36 @@ export async function putSmall(
   const names = keys.flatMap((key) => key === null ? [] : [toHex(key.tag)]);
   return await context.turns.take(names, () =>
     context.gate.share(async () => {
-      const placed = place(context, entries, keys);
-      const files = await sealAll(context, placed);
-      signal?.throwIfAborted();
-      await context.store.room();
-      const sealed = files.flatMap((file) => file?.what === "sealed" ? [file] : []);
-      const known = context.store.lookAhead({
-        labels: sealed.map(({ id }) => id),
-        addresses: sealed.map(({ address }) => address),
-      });
-      const described = placed.map((each, i) => {
-        return each === null ? null : describe(context, each, { file: files[i] ?? null, known });
-      });
-      freeAll(files);
+      const arrive = context.committer.expect();
+      let described;
+      try {
+        described = await store(context, place(context, entries, keys), signal);
+      } finally {
+        arrive();
+      }
       return await record(context, described);
     }));
+}
+
+/** Puts the chunks of entries into the store, and says what is to be recorded of each. */
+async function store(
+  context: VaultContext,
+  placed: readonly (Placed | null)[],
+  signal: AbortSignal | undefined,
+): Promise<Described[]> {
+  const files = await sealAll(context, placed);
+  signal?.throwIfAborted();
+  await context.store.room();
+  const sealed = files.flatMap((file) => file?.what === "sealed" ? [file] : []);
+  const known = context.store.lookAhead({
+    labels: sealed.map(({ id }) => id),
+    addresses: sealed.map(({ address }) => address),
+  });
+  const described = placed.map((each, i) => {
+    return each === null ? null : describe(context, each, { file: files[i] ?? null, known });
+  });
+  freeAll(files);
+  return described;
 }
 
 /** The keys of entries; `null` for a name that is none, and for one that is taken already. */
@@ -190,7 +208,7 @@ function describe(
   context: VaultContext,
   { entry, key, before }: Placed,
   { file, known }: { file: SealedFile | null; known: KnownObjects },
-): (SmallResult & { draft: Draft | null }) | null {
+): Described {
   const { tag } = key;
   const old = before.manifest?.references ?? null;
   const content = contentOf(context, entry, { file, old, known });
@@ -274,7 +292,7 @@ function newNeeds(references: References, { manifest }: Before) {
 /** Commits what is new. */
 async function record(
   context: VaultContext,
-  described: readonly (SmallResult & { draft: Draft | null } | null)[],
+  described: readonly Described[],
 ): Promise<(SmallResult | null)[]> {
   const drafts = described.flatMap((each) =>
     each === null || each.draft === null ? [] : each.draft

@@ -17,6 +17,7 @@ import {
   BATCH_BYTES,
   BATCH_ENTRIES,
   BATCH_ENTRY_BYTES,
+  BATCH_HELD_DIVISOR,
   ENTRIES_IN_WORK,
   ENTRY_BYTES,
   LARGE_FILE_BYTES,
@@ -67,7 +68,7 @@ function* tasks(
   let files = 0;
   const takeBatch = (): Task<PutOutcome[]> => {
     const entries = batch;
-    const bytes = batchBytes + entries.length * BATCH_ENTRY_BYTES;
+    const bytes = batchBytes / BATCH_HELD_DIVISOR + entries.length * BATCH_ENTRY_BYTES;
     [batch, batchBytes] = [[], 0];
     const start = () => putBatch(context, entries, { ...options, progress: progress! });
     return { bytes, start: async () => await withCopies(context, await start(), options) };

@@ -16,8 +16,11 @@ import {
 } from "./small_work.ts";
 import { type SmallTarget, writeFiles } from "./small_write.ts";
 
-/** So many jobs the worker has at a time. */
-const SENT_JOBS_MAX = 4;
+/** So many jobs the worker has at a time: enough to do while this thread enters thousands of rows into the index. */
+const SENT_JOBS_MAX = 6;
+
+/** Their files have so many bytes at most, unless it is one job. */
+const SENT_BYTES_MAX = 8 * 1024 * 1024;
 
 /**
  * While more than these wait beside, this thread takes its share. Of what is stored it has enough to do with looking up and
@@ -48,6 +51,8 @@ export async function doJob(sealer: Sealer, job: SmallJob): Promise<SmallReply> 
 
 interface Waiting {
   job: SmallJob;
+  /** Bytes of its files. */
+  bytes: number;
   resolve: (reply: SmallReply) => void;
 }
 
@@ -59,6 +64,7 @@ export class SmallFiles {
   #queue: Waiting[] = [];
   /** Jobs that the worker has. */
   readonly #sent = new Map<number, Waiting>();
+  #sentBytes = 0;
   #worker: Worker | null = null;
   #state: "none" | "starting" | "ready" | "failed" = "none";
   #isBusy = false;
@@ -77,39 +83,48 @@ export class SmallFiles {
 
   /** Reads and seals files; `null` for each that can't be had or is not as the job says. */
   async seal(job: SealJob): Promise<(SealedFile | null)[]> {
-    const reply = await this.#do({ seal: job }, job.paths.length);
+    const bytes = job.sizes.reduce((sum, size) => sum + size, 0);
+    const reply = await this.#do({ seal: job }, { files: job.paths.length, bytes });
     return "sealed" in reply ? readReply(reply.sealed) : job.paths.map(() => null);
   }
 
   /** Writes files; says of each whether it could be done. */
   async write(targets: SmallTarget[]): Promise<boolean[]> {
-    const reply = await this.#do({ write: targets }, targets.length);
+    const bytes = targets.reduce((sum, { chunk }) => sum + (chunk?.reference.length ?? 0), 0);
+    const reply = await this.#do({ write: targets }, { files: targets.length, bytes });
     return "written" in reply ? reply.written : targets.map(() => false);
   }
 
-  #do(job: SmallJob, files: number): Promise<SmallReply> {
+  #do(job: SmallJob, { files, bytes }: { files: number; bytes: number }): Promise<SmallReply> {
     this.#files += files;
     this.expect(this.#files);
     return new Promise((resolve) => {
-      this.#queue.push({ job, resolve });
+      this.#queue.push({ job, bytes, resolve });
       this.#goOn();
     });
   }
 
   #goOn(): void {
-    while (this.#state === "ready" && this.#queue.length > 0 && this.#sent.size < SENT_JOBS_MAX) {
+    while (this.#state === "ready" && this.#mayBeSent(this.#queue[0])) {
       const waiting = this.#queue.shift()!;
       const task = ++this.#task;
       this.#sent.set(task, waiting);
+      this.#sentBytes += waiting.bytes;
       const letter = { task, job: waiting.job, padding: this.#sealer.isPadding };
       this.#worker!.postMessage(letter satisfies SmallLetter);
     }
+    const next = this.#queue[0];
+    if (this.#isBusy || next === undefined) return;
+    const isSealing = "seal" in next.job;
+    const left = this.#state === "ready" ? WAITING_JOBS_MIN[isSealing ? "seal" : "write"] : 0;
+    if (this.#queue.length <= left) return;
     // From the other end: two threads that make files in one folder wait for each other.
-    const last = this.#queue.at(-1);
-    if (this.#isBusy || last === undefined) return;
-    const kind = "seal" in last.job ? "seal" : "write";
-    const left = this.#state === "ready" ? WAITING_JOBS_MIN[kind] : 0;
-    if (this.#queue.length > left) void this.#work(this.#queue.pop()!);
+    void this.#work(isSealing ? this.#queue.shift()! : this.#queue.pop()!);
+  }
+
+  #mayBeSent(next: Waiting | undefined): boolean {
+    if (next === undefined || this.#sent.size >= SENT_JOBS_MAX) return false;
+    return this.#sent.size === 0 || this.#sentBytes + next.bytes <= SENT_BYTES_MAX;
   }
 
   async #work({ job, resolve }: Waiting): Promise<void> {
@@ -131,8 +146,10 @@ export class SmallFiles {
         this.#goOn();
         return;
       }
-      this.#sent.get(data.task)?.resolve(data.reply);
+      const answered = this.#sent.get(data.task);
       this.#sent.delete(data.task);
+      this.#sentBytes -= answered?.bytes ?? 0;
+      answered?.resolve(data.reply);
       this.#goOn();
     };
     worker.onerror = (event) => {
@@ -150,6 +167,7 @@ export class SmallFiles {
     this.#state = "failed";
     this.#queue = [...this.#sent.values(), ...this.#queue];
     this.#sent.clear();
+    this.#sentBytes = 0;
     this.#goOn();
   }
 }

@@ -20,7 +20,9 @@ export const ENTRY_BYTES = 4 * 1024;
 export const BATCH_ENTRIES = 512;
 export const BATCH_BYTES = 4 * 1024 * 1024;
 /** What an entry of a batch holds beside its bytes. */
-export const BATCH_ENTRY_BYTES = 1024;
+export const BATCH_ENTRY_BYTES = 2048;
+/** Of the files of batches no more than one byte in so many is held at a time, as their jobs are done one after the other. */
+export const BATCH_HELD_DIVISOR = 4;
 
 /** So many of a batch's files make one job for a thread. */
 export const JOB_FILES = 64;

@@ -1,7 +1,12 @@
 import { assert, assertEquals } from "@std/assert";
 import { CHUNK_BYTES_MIN, encodeUtf8, isVaultError, READ_BYTES } from "../../src/base/mod.ts";
 import type { PutOutcome, Vault } from "../../src/vault/mod.ts";
-import { BATCH_BYTES, ENTRIES_IN_WORK } from "../../src/vault/tree_work.ts";
+import {
+  BATCH_BYTES,
+  BATCH_ENTRY_BYTES,
+  BATCH_HELD_DIVISOR,
+  ENTRIES_IN_WORK,
+} from "../../src/vault/tree_work.ts";
 import {
   collect,
   failure,
@@ -150,11 +155,13 @@ Deno.test("putPath: a file that is replaced or removed while it is read is store
 
 Deno.test("putPath: a file that vanishes is a failure of its own; the rest is stored", async () => {
   using folder = await homeWithVault();
-  const count = (ENTRIES_IN_WORK.bytesMax + 3 * BATCH_BYTES) / CHUNK_BYTES_MIN;
+  const held = CHUNK_BYTES_MIN / BATCH_HELD_DIVISOR + BATCH_ENTRY_BYTES;
+  const count = Math.ceil(ENTRIES_IN_WORK.bytesMax / held + 3 * BATCH_BYTES / CHUNK_BYTES_MIN);
   const name = (i: number) => `f${String(i).padStart(4, "0")}`;
   Deno.mkdirSync(folder.at("tree"));
   for (let i = 0; i < count; i++) {
-    Deno.writeFileSync(folder.at("tree", name(i)), new Uint8Array(CHUNK_BYTES_MIN).fill(i));
+    Deno.writeTextFileSync(folder.at("tree", name(i)), name(i));
+    Deno.truncateSync(folder.at("tree", name(i)), CHUNK_BYTES_MIN);
   }
   await withVault(folder, async (vault) => {
     const outcomes: PutOutcome[] = [];
