@@ -15,6 +15,7 @@ import {
   equalCodes,
   HASH_BYTES,
   Hmac,
+  ownWhole,
   PLAIN_BYTES_MAX,
   sha256,
   sha256Beside,
@@ -24,9 +25,10 @@ import {
 import {
   decryptGcm,
   decryptGcmSync,
+  encryptBehindSync,
   encryptGcm,
-  encryptGcmSync,
   type GcmContext,
+  isSyncBetter,
   TAG_BYTES,
 } from "./aes_gcm.ts";
 import {
@@ -120,7 +122,9 @@ export class Sealer {
    */
   async seal(input: SealInput): Promise<Sealed> {
     const { header, payload } = this.#prepare(input);
-    const body = await encryptGcm(this.#contextOf(header), payload);
+    const context = this.#contextOf(header);
+    if (isSyncBetter(payload.length)) return sealedAtOnce(context, payload);
+    const body = await encryptGcm(context, payload);
     return sealedOf(header, body, await sha256Beside(header, body));
   }
 
@@ -132,8 +136,7 @@ export class Sealer {
       payload: plaintext,
       codec: CODEC_RAW,
     });
-    const body = encryptGcmSync(this.#contextOf(header), payload);
-    return sealedOf(header, body, sha256(header, body));
+    return sealedAtOnce(this.#contextOf(header), payload);
   }
 
   /**
@@ -149,7 +152,9 @@ export class Sealer {
     decompress: Decompress,
   ): Promise<Bytes> {
     const { header, context, body } = this.#takeApart(sealed);
-    const payload = await decryptGcm(context, body);
+    const payload = isSyncBetter(body.length)
+      ? decryptGcmSync(context, body)
+      : await decryptGcm(context, body);
     const plaintext = this.#plaintextOf(sealed, { header, payload, decompress });
     const id = await this.idBeside(plaintext);
     this.#checkId(sealed, { header, id, length: plaintext.length, expected });
@@ -300,6 +305,14 @@ function fits(codec: Codec, length: { payload: number; plain: number }): boolean
   return codec === CODEC_RAW
     ? length.payload === length.plain
     : length.payload >= 0 && length.payload < length.plain;
+}
+
+/** The header is the additional data. */
+function sealedAtOnce(context: GcmContext, payload: Bytes): Sealed {
+  const whole = encryptBehindSync(context, payload);
+  const { length } = context.additionalData;
+  const body = ownWhole(whole.subarray(length));
+  return sealedOf(whole.subarray(0, length), body, sha256(whole));
 }
 
 function sealedOf(header: Bytes, body: Bytes, address: Address): Sealed {
