@@ -86,29 +86,38 @@ export interface SignedSegment {
 /** Whoever can sign with a key: the vault's or the node's. */
 export type Signer = Pick<Ed25519Signer, "publicKey" | "sign">;
 
+/** A record's sequence number and its place in the segment. */
+const PLACE_BYTES = 8 + 2;
+
 /** Ids of a segment's records, one after the other. */
 class IdChain {
-  readonly #header: SegmentHeader;
-  readonly #bodiesHash: Bytes;
-  #last: RecordId;
+  readonly #firstSequence: bigint;
+  /** What is hashed with each record: the same for all but for the id before it and the place. */
+  readonly #before: Bytes;
+  readonly #place: DataView;
   #index = 0;
 
-  constructor(header: SegmentHeader) {
-    this.#header = header;
-    this.#bodiesHash = sha256(header.sealedBodies);
-    this.#last = header.previous;
+  constructor({ sealedBodies, previous, vaultKey, nodeKey, firstSequence }: SegmentHeader) {
+    this.#firstSequence = firstSequence;
+    const place = new Uint8Array(PLACE_BYTES);
+    const pieces = [RECORD_PREFIX, previous, sha256(sealedBodies), vaultKey, nodeKey, place];
+    this.#before = concatBytes(pieces);
+    this.#place = new DataView(this.#before.buffer, this.#before.length - PLACE_BYTES);
   }
 
   next(record: Uint8Array): RecordId {
-    const { vaultKey, nodeKey, firstSequence } = this.#header;
-    const place = new ByteWriter(10)
-      .u64(firstSequence + BigInt(this.#index)).u16(this.#index).finish();
+    this.#place.setBigUint64(0, this.#firstSequence + BigInt(this.#index));
+    this.#place.setUint16(8, this.#index);
     this.#index++;
-    this.#last = sha256(
-      ...[RECORD_PREFIX, this.#last, this.#bodiesHash, vaultKey, nodeKey, place, record],
-    );
-    return this.#last;
+    const id = sha256(this.#before, record);
+    this.#before.set(id, RECORD_PREFIX.length);
+    return id;
   }
+}
+
+function idsOf(header: SegmentHeader, encoded: readonly Bytes[]): RecordId[] {
+  const chain = new IdChain(header);
+  return encoded.map((record) => chain.next(record));
 }
 
 /** The rule that a header breaks, in words, or `null`. */
@@ -256,18 +265,22 @@ export function decodeSegment(
 
   const count = reader.count(reader.u16(), SEGMENT_RECORDS_MAX, 4 + RECORD_BYTES_MIN);
   if (count === 0) throw reader.fail("no records");
-  const chain = new IdChain(header);
-  const records: RecordPublic[] = [];
-  const ids: RecordId[] = [];
-  for (let i = 0; i < count; i++) {
-    const encoded = reader.raw(reader.u32());
-    records.push(decodeRecord(encoded));
-    ids.push(chain.next(encoded));
-  }
+  const encoded = Array.from({ length: count }, () => reader.raw(reader.u32()));
+  const records = encoded.map(decodeRecord);
   reader.end();
   const brokenBody = brokenBodies(records, header.sealedBodies);
   if (brokenBody !== null) throw reader.fail(brokenBody);
-  return { ...header, vaultId: sha256(vaultKey), nodeId, records, ids };
+  let ids: RecordId[] | undefined;
+  return {
+    ...header,
+    vaultId: sha256(vaultKey),
+    nodeId,
+    records,
+    // Whoever opens bodies doesn't ask for them.
+    get ids() {
+      return ids ??= idsOf(header, encoded);
+    },
+  };
 }
 
 function checkSignatures(
