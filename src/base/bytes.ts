@@ -13,9 +13,26 @@ export type Bytes = Uint8Array<ArrayBuffer>;
 const utf8 = new TextEncoder();
 const utf8Strict = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
+/** Texts up to this many characters are looked through here: a call of the encoder takes longer. */
+const SHORT_TEXT_MAX = 256;
+
 /** UTF-8 bytes of a string. */
 export function encodeUtf8(text: string): Bytes {
-  return utf8.encode(text) as Bytes;
+  if (!isShortAscii(text)) return utf8.encode(text) as Bytes;
+  const bytes = new Uint8Array(text.length);
+  for (let i = 0; i < text.length; i++) bytes[i] = text.charCodeAt(i);
+  return bytes;
+}
+
+/** How many bytes a string has in UTF-8. */
+export function utf8Length(text: string): number {
+  return isShortAscii(text) ? text.length : utf8.encode(text).length;
+}
+
+function isShortAscii(text: string): boolean {
+  if (text.length > SHORT_TEXT_MAX) return false;
+  for (let i = 0; i < text.length; i++) if (text.charCodeAt(i) >= 0x80) return false;
+  return true;
 }
 
 /** The pieces one after the other, in one new array. */
@@ -98,11 +115,15 @@ export class ByteWriter {
 
   u64(value: bigint | number): this {
     const at = this.#room(8);
-    this.#view.setBigUint64(at, BigInt(value));
+    if (typeof value === "number" && Number.isSafeInteger(value) && value >= 0) {
+      this.#view.setUint32(at, Math.floor(value / 2 ** 32));
+      this.#view.setUint32(at + 4, value % 2 ** 32);
+    } else this.#view.setBigUint64(at, BigInt(value));
     return this;
   }
 
   i64(value: bigint | number): this {
+    if (value >= 0) return this.u64(value);
     const at = this.#room(8);
     this.#view.setBigInt64(at, BigInt(value));
     return this;

@@ -17,6 +17,7 @@ export type KeyName = string & { readonly __brand: "KeyName" };
  * @throws VaultError `bad_key`, saying which rule is broken
  */
 export function parseKey(text: string): KeyName {
+  if (isPlainKey(text)) return text as KeyName;
   const refuse = (state: string, hint?: string) =>
     new VaultError(
       "bad_key",
@@ -35,6 +36,12 @@ export function parseKey(text: string): KeyName {
     if (part === "." || part === "..") throw refuse(`it holds the part "${part}"`);
   }
   return key as KeyName;
+}
+
+/** Whether a text of printable ASCII alone is a key as it is, as nearly all are. */
+function isPlainKey(text: string): boolean {
+  return text.length <= KEY_BYTES_MAX && /^[\x20-\x7e]+$/.test(text) &&
+    !/(?:^|\/)\.{0,2}(?:\/|$)/.test(text);
 }
 
 /**

@@ -20,6 +20,7 @@ import {
   parseKey,
   SEGMENT_BODY_BYTES_MAX,
   SEGMENT_RECORDS_MAX,
+  utf8Length,
   VaultError,
 } from "../base/mod.ts";
 import type { RecordKind } from "./record.ts";
@@ -147,7 +148,7 @@ function brokenMeta({ type, mode, mtime, target }: ContentBody): string | null {
   }
   if (!target.isWellFormed()) return "the link target is not valid Unicode";
   if (target.includes("\0")) return "the link target holds a NUL character";
-  if (encodeUtf8(target).length > TEXT_BYTES_MAX) return "the link target is too long";
+  if (utf8Length(target) > TEXT_BYTES_MAX) return "the link target is too long";
   return brokenTime(mtime, "the time of last change");
 }
 
@@ -215,7 +216,7 @@ export function decodeBodies(bytes: Uint8Array, kinds: readonly RecordKind[]): B
 
 /** Bytes that a body takes encoded. */
 function sizeOf(body: Body): number {
-  const text16 = (text: string) => 2 + encodeUtf8(text).length;
+  const text16 = (text: string) => 2 + utf8Length(text);
   switch (body.kind) {
     case "put":
     case "restore": {

@@ -109,7 +109,8 @@ function isSealedLength(length: number): boolean {
  */
 export function packEntries(entries: Iterable<InventoryEntry>): PackedEntries {
   const refuse = (state: string) => new VaultError("failed", `Cannot pack entries: ${state}`);
-  const writer = new ByteWriter(ENTRY_BYTES * (Array.isArray(entries) ? entries.length : 64));
+  const capacity = Array.isArray(entries) ? entries.length : 64;
+  const writer = new ByteWriter(ENTRY_BYTES * capacity);
   for (const { address, length } of entries) {
     if (address.length !== HASH_BYTES) throw refuse(`an address has ${address.length} bytes`);
     if (!isSealedLength(length)) throw refuse(`a sealed length is ${length}`);
@@ -119,7 +120,9 @@ export function packEntries(entries: Iterable<InventoryEntry>): PackedEntries {
   const read = (bytes: Bytes) => {
     return PackedEntries.read(new ByteReader(bytes, "packed entries"), bytes.length / ENTRY_BYTES);
   };
-  if (unsorted.length <= ENTRY_BYTES) return read(unsorted.slice());
+  if (unsorted.length <= ENTRY_BYTES) {
+    return read(unsorted.length === unsorted.buffer.byteLength ? unsorted : unsorted.slice());
+  }
 
   // Sorted are the places of the entries; the first four bytes of a hash nearly always decide.
   const view = new DataView(unsorted.buffer, unsorted.byteOffset, unsorted.byteLength);

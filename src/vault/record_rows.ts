@@ -114,10 +114,12 @@ export interface Totals {
   foreignVersions: number;
 }
 
+const clockView = new DataView(new ArrayBuffer(8));
+const clockScratch = new Uint8Array(clockView.buffer);
+
 function clockBytes(clock: bigint): Bytes {
-  const bytes = new Uint8Array(8);
-  new DataView(bytes.buffer).setBigUint64(0, clock);
-  return bytes;
+  clockView.setBigUint64(0, clock);
+  return clockScratch.slice();
 }
 
 function clockOf(bytes: Bytes): bigint {
@@ -126,6 +128,7 @@ function clockOf(bytes: Bytes): bigint {
 }
 
 function joinIds(ids: readonly RecordId[]): Bytes {
+  if (ids.length === 1) return ids[0]!;
   const bytes = new Uint8Array(ids.length * HASH_BYTES);
   ids.forEach((id, i) => bytes.set(id, i * HASH_BYTES));
   return bytes;

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { type Bytes, type RecordId, toHex } from "../base/mod.ts";
+import { type Bytes, compareBytes, type RecordId, toHex } from "../base/mod.ts";
 import { blob, type IndexDatabase } from "../store/mod.ts";
 import {
   type IndexedKey,
@@ -61,11 +61,11 @@ export class VersionBatch {
 
   /** Writes what waits, so that the tables can be asked. */
   write(): void {
-    this.#database.insertAll("INSERT INTO versions VALUES", this.#newVersions.map(writeVersion));
-    this.#database.insertAll(
-      "INSERT OR REPLACE INTO keys VALUES",
-      [...this.#newKeys.values()].map(writeKey),
-    );
+    // In the order of their keys: rows that come to lie side by side are written side by side.
+    const versions = this.#newVersions.sort((a, b) => compareBytes(a.id, b.id));
+    const keys = [...this.#newKeys.values()].sort((a, b) => compareBytes(a.tag, b.tag));
+    this.#database.insertAll("INSERT INTO versions VALUES", versions.map(writeVersion));
+    this.#database.insertAll("INSERT OR REPLACE INTO keys VALUES", keys.map(writeKey));
     this.#newVersions = [];
     this.#newKeys.clear();
   }

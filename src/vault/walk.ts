@@ -78,8 +78,9 @@ function* walkFolder(
   if (names instanceof VaultError) return yield { path: folder.path, error: names };
   yield folder;
   const seen = new SeenFolder(tree.context, folder);
+  const above = join(folder.path, "x").slice(0, -1); // with its separator, unless it is the root's already
   for (const name of names.sort()) {
-    const path = join(folder.path, name);
+    const path = above + name;
     const info = tryLocal(path, () => Deno.lstatSync(path));
     if (info instanceof VaultError) {
       yield { path, error: info };
