@@ -34,17 +34,46 @@ export function ownWhole(bytes: Bytes): Bytes {
   return bytes;
 }
 
+/** Buffers shorter than this are not worth keeping, longer ones too large to be kept. */
+const SPARE_BYTES_MIN = 128 * 1024;
+const SPARE_BYTES_MAX = 4 * 1024 * 1024;
+/** So many are kept at most. */
+const SPARE_BUFFERS_MAX = 8;
+
+/** Buffers that somebody was done with: a new one would have to be filled with zeros first. */
+const spare: ArrayBuffer[] = [];
+
+/** A kept buffer of at least so many bytes, of anyone's old bytes; `null` if there is none. It is the caller's. */
+export function spareBuffer(bytes: number): ArrayBuffer | null {
+  if (bytes < SPARE_BYTES_MIN) return null;
+  const at = spare.findIndex((buffer) => buffer.byteLength >= bytes);
+  return at < 0 ? null : spare.splice(at, 1)[0]!;
+}
+
+/** Bytes to be written over: in a kept buffer if there is one, of which they {@link ownWhole own} the rest. */
+export function takeBytes(length: number): Bytes {
+  const buffer = spareBuffer(length);
+  return buffer === null ? new Uint8Array(length) : ownWhole(new Uint8Array(buffer, 0, length));
+}
+
 /**
- * Frees bytes that fill their buffer, or {@link ownWhole own} it, at once. Nobody may use them after; any other view of a
- * larger buffer is left alone.
+ * Frees bytes that fill their buffer, or {@link ownWhole own} it, at once, or keeps the buffer for others. Nobody may use
+ * them after, and nobody can: either way all views of the buffer lose it. Any view of a larger buffer is left alone.
  */
 export function freeBytes(bytes: Bytes): void {
   const { buffer } = bytes;
-  if (bytes.byteLength === buffer.byteLength || wholes.has(buffer)) buffer.transfer(0);
+  if (bytes.byteLength === buffer.byteLength || wholes.has(buffer)) free(buffer);
 }
 
 /** Frees bytes that {@link ownWhole own} their buffer; others may belong to someone else. */
 export function freeOwned(bytes: Uint8Array): void {
   const { buffer } = bytes;
-  if (buffer instanceof ArrayBuffer && wholes.has(buffer)) buffer.transfer(0);
+  if (buffer instanceof ArrayBuffer && wholes.has(buffer)) free(buffer);
+}
+
+function free(buffer: ArrayBuffer): void {
+  const { byteLength } = buffer;
+  const isOfUse = byteLength >= SPARE_BYTES_MIN && byteLength <= SPARE_BYTES_MAX;
+  if (isOfUse && spare.length < SPARE_BUFFERS_MAX) spare.push(buffer.transfer());
+  else buffer.transfer(0);
 }

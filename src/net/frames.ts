@@ -9,6 +9,7 @@ import {
   type Bytes,
   CHANNEL_INTERLEAVED_MAX,
   MESSAGE_BYTES_MAX,
+  spareBuffer,
   VaultError,
   WIRE_FRAME_BYTES_MAX,
 } from "../base/mod.ts";
@@ -112,6 +113,11 @@ class Partial {
 
   /** Room for at least one and up to `length` of the next bytes. */
   room(length: number): Bytes {
+    if (this.#bytes.length === 0) {
+      // Memory that is there anyway is not allocated because somebody claims a length.
+      const spare = spareBuffer(this.head.length);
+      if (spare !== null) this.#bytes = new Uint8Array(spare, 0, this.head.length);
+    }
     if (this.received === this.#bytes.length) {
       const capacity = Math.max(FIRST_BYTES, this.received * GROWTH);
       const larger = this.#bytes.buffer.transfer(Math.min(this.head.length, capacity));

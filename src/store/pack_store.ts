@@ -17,6 +17,7 @@ import {
   PACK_BYTES_TARGET,
   PENDING_FRAMES_MAX,
   shortHex,
+  takeBytes,
   VaultError,
 } from "../base/mod.ts";
 import type { ChunkStore, NewObject, ObjectInfo } from "./chunk_store.ts";
@@ -226,7 +227,7 @@ export class PackStore implements ChunkStore {
 
   /** What lies at this very place. @throws VaultError `damaged` if the pack ends before */
   readFrame({ address, pack, offset, length }: FramePlace): Bytes {
-    const bytes = new Uint8Array(length);
+    const bytes = takeBytes(length);
     let read: number;
     try {
       read = (this.#appender.writerOf(pack) ?? this.packs.file(pack)).readAt(offset, bytes);

@@ -1,0 +1,28 @@
+import { assert, assertEquals } from "@std/assert";
+import { freeBytes, ownWhole, spareBuffer, takeBytes } from "../../src/base/mod.ts";
+
+Deno.test("freeBytes: nobody can use what was freed, whoever has its memory since", () => {
+  while (spareBuffer(256 * 1024) !== null);
+  const bytes = ownWhole(new Uint8Array(new ArrayBuffer(300_000), 100, 299_000));
+  const view = bytes.subarray(5);
+  freeBytes(bytes);
+  assertEquals([bytes.length, view.length], [0, 0]);
+  const taken = takeBytes(290_000);
+  assertEquals([taken.length, taken.buffer.byteLength], [290_000, 300_000]);
+  taken.fill(7);
+  freeBytes(taken); // though they do not fill it, they own it
+  assertEquals(taken.length, 0);
+  assert(spareBuffer(300_001) === null);
+  assertEquals(spareBuffer(300_000)?.byteLength, 300_000);
+  assert(spareBuffer(300_000) === null);
+});
+
+Deno.test("freeBytes: leaves a view of a larger buffer alone, and keeps only so many buffers", () => {
+  const larger = new Uint8Array(400_000);
+  freeBytes(larger.subarray(1));
+  assertEquals(larger.length, 400_000);
+  for (let i = 0; i < 100; i++) freeBytes(new Uint8Array(200_000));
+  let kept = 0;
+  while (spareBuffer(200_000) !== null) kept++;
+  assert(kept > 0 && kept <= 8, `${kept} are kept`);
+});
