@@ -70,6 +70,8 @@ export const REPACK_DEAD_SHARE = 0.2;
 export const CHUNKS_IN_FLIGHT = 8;
 /** Chunks a get reads ahead of the one being written. */
 export const READ_AHEAD_CHUNKS = 8;
+/** Plaintext bytes that a get reads ahead where other nodes have to send them. */
+export const READ_AHEAD_FAR_BYTES = 16 * 1024 * 1024;
 /** Bytes asked of a file at a time. */
 export const READ_BYTES = 4 * 1024 * 1024;
 
@@ -182,8 +184,8 @@ export const FETCH_UP_WAIT_MS = 3000;
 /** Whoever sent wrong bytes is asked last this long. */
 export const LIAR_MS = 10 * 60_000;
 
-/** Bytes on their way to one peer ahead of being asked for. */
-export const PUSH_BYTES_IN_FLIGHT = 8 * 1024 * 1024;
+/** Bytes on their way to one peer ahead of being asked for: nearly all that {@link CHANNEL_ASK_BYTES_MAX} lets through. */
+export const PUSH_BYTES_IN_FLIGHT = 15 * 1024 * 1024;
 /** Objects that wait to be pushed to one peer: their bytes, of which none are in memory; what is over is left to `keep`. */
 export const PUSH_QUEUE_BYTES = 64 * 1024 * 1024;
 /** Objects that wait to be pushed to one peer. */
@@ -196,6 +198,10 @@ export const KEEP_OBJECTS_IN_FLIGHT = 16;
 export const KEEPS_PER_PEER_MAX = 4;
 /** What one `keep` asks for at most when we are the ones who ask, so that it ends in foreseeable time. */
 export const KEEP_BATCH_BYTES = 64 * 1024 * 1024;
+/** What a peer has said that it holds is not asked of it again for this long. */
+export const KEPT_MS = 60_000;
+/** Such answers that are remembered, of all peers. */
+export const KEPT_REMEMBERED_MAX = 32_768;
 /** How long a `keep` waits for the log that it names. */
 export const KEEP_LOG_WAIT_MS = 30_000;
 /** How long a put that wants more copies waits for members whose session is just not up. */

@@ -23,7 +23,7 @@ import {
   VaultError,
 } from "../base/mod.ts";
 import type { LogHead, Need, Requests } from "../net/mod.ts";
-import { matchesAddress } from "../store/mod.ts";
+import { matchesAddressHere } from "../store/mod.ts";
 import { keyOf } from "./address_map.ts";
 import type { Fetcher } from "./fetcher.ts";
 import { forEachInGate, Gate } from "./gate.ts";
@@ -95,7 +95,7 @@ export class Exchange {
       (kind === "sealed" && placement().isHolder(mesh.self, address));
     if (!isOurs || store.stat(address) !== null) return { isTaken: false };
     if (!this.#takeAhead(from, bytes.length)) return { isTaken: false };
-    if (bytes.length > FRAME_BYTES_MAX || !await matchesAddress(address, bytes)) {
+    if (bytes.length > FRAME_BYTES_MAX || !matchesAddressHere(address, bytes)) {
       onLiar(from, address);
       throw new VaultError(
         "damaged",

@@ -21,7 +21,7 @@ import {
   type Timers,
 } from "../base/mod.ts";
 import type { WireKind } from "../net/mod.ts";
-import { matchesAddress } from "../store/mod.ts";
+import { matchesAddressHere } from "../store/mod.ts";
 import { keyOf } from "./address_map.ts";
 import type { Mesh, MeshPeer } from "./mesh.ts";
 import type { Placement } from "./placement.ts";
@@ -44,6 +44,8 @@ export interface FindOptions {
   signal?: AbortSignal;
   /** Asked first. */
   prefer?: NodeId;
+  /** Whether the caller finds out by itself if the bytes are others than asked for. */
+  isUnchecked?: boolean;
   /** Whether to wait a little for members whose session is just not up. */
   waitsForPeers?: boolean;
 }
@@ -118,7 +120,7 @@ export class Fetcher {
   }
 
   /**
-   * One object from one peer, checked.
+   * One object from one peer, checked, unless the caller does that.
    *
    * @throws VaultError as the request; `damaged` if the bytes are others than asked for
    */
@@ -126,6 +128,7 @@ export class Fetcher {
     peer: MeshPeer,
     address: Address,
     signal?: AbortSignal,
+    isUnchecked = false,
   ): Promise<{ kind: WireKind; bytes: Bytes } | null> {
     const source = this.#sourceOf(peer);
     const { clock } = this.#options;
@@ -138,7 +141,8 @@ export class Fetcher {
       });
       if (object !== null) this.#learn(source, (clock.now() - beganMs) / share);
       if (object === null) return null;
-      if (object.bytes.length <= FRAME_BYTES_MAX && await matchesAddress(address, object.bytes)) {
+      const { bytes } = object;
+      if (bytes.length <= FRAME_BYTES_MAX && (isUnchecked || matchesAddressHere(address, bytes))) {
         return object;
       }
       source.liarUntil = clock.now() + LIAR_MS;
@@ -170,7 +174,7 @@ export class Fetcher {
         timers,
         next: (asked) => this.#best(address, asked, options.prefer),
         hedgeAfterMs: (peer) => Math.max(HEDGE_MS_MIN, 3 * peer.rttMs, 4 * this.#expectedMs(peer)),
-        ask: (peer, abort) => this.getFrom(peer, address, abort),
+        ask: (peer, abort) => this.getFrom(peer, address, abort, options.isUnchecked),
         isLiar: (peer) => this.#sourceOf(peer).liarUntil > this.#options.clock.now(),
         onSlow: (peer, afterMs) => {
           const source = this.#sourceOf(peer);

@@ -13,9 +13,13 @@ export interface RemoteObjects {
   /**
    * An object's checked bytes from whoever has it; `null` if nobody who can be reached does. Ends in bounded time.
    *
+   * @param options `isUnchecked`: the caller checks the bytes itself, and asks again without it if they are wrong
    * @throws the signal's reason once it fires
    */
-  fetch(address: Address, options?: { signal?: AbortSignal }): Promise<Bytes | null>;
+  fetch(
+    address: Address,
+    options?: { signal?: AbortSignal; isUnchecked?: boolean },
+  ): Promise<Bytes | null>;
   /** Says that an object was just put into the store, so that it can be on its way before its record is. */
   offer(object: Offer): void;
   /** Resolves with the least number of durable copies, ours included, as soon as enough are reached or no more can come. */

@@ -31,6 +31,7 @@ import type { RemoteObjects } from "./remote_objects.ts";
 import { Repair } from "./repair.ts";
 import { Replicator } from "./replicator.ts";
 import { SegmentEntry } from "./segment_entry.ts";
+import { matchesAddressHere } from "../store/mod.ts";
 import { Surplus } from "./surplus.ts";
 import { Tasks } from "./tasks.ts";
 
@@ -180,7 +181,10 @@ export class Replication {
         this.#draws.keepOnly(nodes);
         this.#fetcher.keepOnly(nodes);
       }),
-      mesh.onDown((node) => this.#pusher.forget(node)),
+      mesh.onDown((node) => {
+        this.#pusher.forget(node);
+        this.#replicator.forget(node);
+      }),
     ];
     this.#placement = new Placement(mesh.view(), this.#draws);
     this.#logs.start();
@@ -222,15 +226,17 @@ export class Replication {
   #makeRemote(): RemoteObjects {
     const { mesh } = this.#options;
     return {
-      fetch: async (address, { signal } = {}) => {
+      fetch: async (address, { signal, isUnchecked = false } = {}) => {
+        const isPlacedHere = this.#placement.isHolder(mesh.self, address);
         const found = await this.#fetcher.find(address, {
           waitsForPeers: true,
+          isUnchecked: isUnchecked && !isPlacedHere,
           ...(signal ? { signal } : {}),
         });
         if (found.kind !== "found") return null;
         const { object: kind, bytes } = found;
-        const isOurs = kind === "public" ||
-          (kind === "sealed" && this.#placement.isHolder(mesh.self, address));
+        const isOurs = kind === "sealed" ? isPlacedHere : kind === "public" &&
+          (!isUnchecked || isPlacedHere || matchesAddressHere(address, bytes));
         if (isOurs) await this.#incoming.keepCopy(address, { kind, bytes }, this.#tasks);
         return bytes;
       },

@@ -19,6 +19,7 @@ import type { Need } from "../net/mod.ts";
 import { keyOf } from "./address_map.ts";
 import { isAnyoneAway } from "./fetcher.ts";
 import { Gate } from "./gate.ts";
+import { Kept } from "./kept.ts";
 import type { Mesh, MeshPeer } from "./mesh.ts";
 import { partitionOf, type Placement } from "./placement.ts";
 import type { ObjectStore } from "./ports.ts";
@@ -53,9 +54,16 @@ export class Replicator {
   readonly #options: ReplicatorOptions;
   /** By peer: shared by all replications, so that a peer is never asked for more at once than it answers. */
   readonly #gates = new Map<string, Gate>();
+  readonly #kept: Kept;
 
   constructor(options: ReplicatorOptions) {
     this.#options = options;
+    this.#kept = new Kept(options.clock);
+  }
+
+  /** A session has ended. */
+  forget(node: NodeId): void {
+    this.#kept.forget(node);
   }
 
   /**
@@ -71,6 +79,7 @@ export class Replicator {
       const effort = new Effort({
         ...this.#options,
         request,
+        kept: this.#kept,
         gateOf: (node) => this.#gateOf(node),
         settle: (copies) => {
           signal?.removeEventListener("abort", onAbort);
@@ -99,6 +108,7 @@ export class Replicator {
 
 interface EffortOptions extends ReplicatorOptions {
   request: ReplicateRequest;
+  kept: Kept;
   gateOf: (node: NodeId) => Gate;
   settle: (copies: number) => void;
 }
@@ -208,7 +218,7 @@ class Effort {
   }
 
   async #keep(peer: MeshPeer, batch: Batch): Promise<void> {
-    const { pusher, request, gateOf } = this.#of;
+    const { pusher, request, kept, gateOf } = this.#of;
     const { signal } = this.#abort;
     let held: readonly boolean[] | null = null;
     try {
@@ -216,12 +226,16 @@ class Effort {
       try {
         await pusher.settled(peer.node, batch.needs.map(({ address }) => address));
         signal.throwIfAborted();
-        const reply = await peer.channel.request(
-          "keep",
-          { log: request.log, needs: batch.needs },
-          { signal, timeoutMs: request.timeoutMs },
-        );
-        held = reply.held;
+        const { log } = request;
+        const { needs } = batch;
+        if (kept.isKnown(peer.node, log, needs)) held = needs.map(() => true);
+        else {
+          const { timeoutMs } = request;
+          const reply = await peer.channel.request("keep", { log, needs }, { signal, timeoutMs });
+          held = reply.held;
+          const isHeld = held.length === needs.length;
+          if (isHeld) kept.note(peer.node, log, needs.filter((_, i) => held![i]));
+        }
       } finally {
         leave();
       }

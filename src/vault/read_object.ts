@@ -54,7 +54,10 @@ async function fetchAnywhere(
     damage = error;
   }
   const bytes = damage === null
-    ? await context.attachment?.remote?.fetch(address, signal ? { signal } : {}) ?? null
+    ? await context.attachment?.remote?.fetch(address, {
+      isUnchecked: true,
+      ...(signal ? { signal } : {}),
+    }) ?? null
     : await healObject(context, address, signal);
   if (bytes !== null) return bytes;
   throw damage ?? new VaultError(
@@ -65,8 +68,9 @@ async function fetchAnywhere(
 }
 
 /**
- * Takes an object that is damaged here from another node, in the place of the damaged one. `null` if it is not damaged here,
- * and if no other node gives it: then what is here stays.
+ * Takes an object that is damaged here from another node, in the place of the damaged one; one that is not here at all, whose
+ * bytes a node gave wrong, from another node that gives the right ones. `null` if it is not damaged here, and if no other
+ * node gives it: then what is here stays.
  */
 export async function healObject(
   { store, attachment }: ReadContext,
@@ -76,7 +80,7 @@ export async function healObject(
   const remote = attachment?.remote ?? null;
   if (remote === null || await isWhole(store, address)) return null;
   const bytes = await remote.fetch(address, signal ? { signal } : {});
-  if (bytes === null) return null;
+  if (bytes === null || !store.hasSync(address)) return bytes;
   await store.remove([address]);
   await store.put({ kind: "held", address, pieces: [bytes] });
   return bytes;

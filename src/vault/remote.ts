@@ -10,8 +10,15 @@ import type { ObjectKind } from "../store/mod.ts";
 
 /** The objects of a network, as a vault uses them. */
 export interface RemoteObjects {
-  /** An object's bytes, checked against its address; `null` if no node that is up has it. Never waits without end. */
-  fetch(address: Address, options?: { signal?: AbortSignal }): Promise<Bytes | null>;
+  /**
+   * An object's bytes, checked against its address; `null` if no node that is up has it. Never waits without end.
+   *
+   * @param options `isUnchecked`: the caller checks the bytes itself, and asks again without it if they are wrong
+   */
+  fetch(
+    address: Address,
+    options?: { signal?: AbortSignal; isUnchecked?: boolean },
+  ): Promise<Bytes | null>;
   /** Says that an object was just put here, ahead of the record that will name it. Returns at once. */
   offer(object: { kind: ObjectKind; address: Address; length: number }): void;
   /**

@@ -51,6 +51,24 @@ Deno.test("fetch: a liar's bytes are not used, it is told of and asked last from
   });
 });
 
+Deno.test("fetch: who checks the bytes itself gets what came, but none is kept unchecked", async () => {
+  await withNet(["a", "b"], async (net, a, b) => {
+    const [need] = await b!.storeObjects([someBytes(1)]);
+    b!.tamper = (name) =>
+      name === "get" ? { object: { kind: "sealed", bytes: someBytes(99) } } : undefined;
+    const { fetch } = a!.replication.remote;
+    net.change(b!.id, { weight: 1e-9 }); // so that it belongs here
+    assertEquals(await fetch(need!.address, { isUnchecked: true }), null);
+    net.change(b!.id, { weight: 1 });
+    net.change(a!.id, { weight: 1e-9 });
+    assertEquals(await fetch(need!.address, { isUnchecked: true }), someBytes(99));
+    b!.tamper = (name) =>
+      name === "get" ? { object: { kind: "public", bytes: someBytes(99) } } : undefined;
+    assertEquals(await fetch(need!.address, { isUnchecked: true }), someBytes(99));
+    assert(!a!.holds(need!.address));
+  }, { replicas: 1 });
+});
+
 Deno.test("fetch: a holder that fails is passed over", async () => {
   await withNet(["a", "b", "c"], async (net, a, b, c) => {
     const [need] = await c!.storeObjects([someBytes(1)]);

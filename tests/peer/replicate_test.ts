@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { type Bytes, toHex } from "../../src/base/mod.ts";
+import { type Bytes, KEPT_MS, toHex } from "../../src/base/mod.ts";
 import type { InventoryEntry } from "../../src/log/mod.ts";
 import { noSpaceError } from "../helpers/faulty_disk.ts";
 import { someBytes } from "./doubles.ts";
@@ -38,6 +38,40 @@ Deno.test("replicate: what was kept is not counted as missing any more", async (
     assertEquals(b!.replication.presence().missing, 0n);
     assertEquals(b!.replication.presence().missingBytes, 0n);
   });
+});
+
+Deno.test("replicate: what a peer has just said that it holds is not asked of it again", async () => {
+  const time = new TestTime();
+  const net = new TestNet({ clock: time, timers: time });
+  const [a, b] = net.add("a", "b");
+  net.connectAll();
+  net.startAll();
+  await time.settle();
+  const keeps = () => b!.asked.get("keep") ?? 0;
+  const copy = async (needs: readonly InventoryEntry[]) => {
+    const copying = replicate(a!, needs, 2);
+    await time.settle();
+    assertEquals(await copying, { copies: 2 });
+  };
+  const needs = await a!.put(objects(5));
+  await copy(needs);
+  const asked = keeps();
+  assert(asked > 0);
+  await copy(needs);
+  assertEquals(keeps(), asked);
+  const more = await a!.put([someBytes(77)]); // a record that it has not said it knows
+  await copy(more);
+  assertEquals(keeps(), asked + 1);
+  await copy(needs);
+  assertEquals(keeps(), asked + 1);
+  net.isolate(b!); // it may come back with another disk
+  net.connect(a!, b!);
+  await copy(needs);
+  assertEquals(keeps(), asked + 2);
+  await time.pass(KEPT_MS);
+  await copy(needs);
+  assertEquals(keeps(), asked + 3);
+  await net.stop();
 });
 
 Deno.test("replicate: a record without objects counts who knows it", async () => {

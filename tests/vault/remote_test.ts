@@ -29,6 +29,8 @@ class OtherNode implements RemoteObjects {
   readonly requests: ReplicateRequest[] = [];
   fetched = 0;
   isUp = true;
+  /** Whether it gives wrong bytes to who checks them itself. */
+  lies = false;
   /** What a replicate resolves with; held back while it is null. */
   copies: number | null = 2;
   readonly #vault: Vault;
@@ -43,9 +45,13 @@ class OtherNode implements RemoteObjects {
     return this.#asked.promise;
   }
 
-  async fetch(address: Bytes, options: { signal?: AbortSignal } = {}): Promise<Bytes | null> {
-    options.signal?.throwIfAborted();
+  async fetch(
+    address: Bytes,
+    { signal, isUnchecked }: { signal?: AbortSignal; isUnchecked?: boolean } = {},
+  ): Promise<Bytes | null> {
+    signal?.throwIfAborted();
     const bytes = this.isUp ? await this.#vault.peerSide().store.get(address) : null;
+    if (bytes !== null && this.lies && isUnchecked) bytes[bytes.length >> 1]! ^= 1;
     this.fetched += Number(bytes !== null);
     return bytes;
   }
@@ -110,6 +116,13 @@ Deno.test("get: what is not here comes from other nodes, manifest and chunks, an
   const path = bare.folder.at("out");
   await bare.vault.getToFile("file", path);
   assertSameBytes(Deno.readFileSync(path), LONG);
+});
+
+Deno.test("get: wrong bytes are found out, and asked for again, checked", async () => {
+  await using nodes = await pair((vault) => vault.put("file", LONG));
+  const { bare, remote } = nodes;
+  remote.lies = true;
+  assertSameBytes(await read(bare.vault, "file"), LONG);
 });
 
 Deno.test("get: a chunk that no node has is named, as too few peers; alone it is damage", async () => {
