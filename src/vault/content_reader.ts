@@ -4,7 +4,7 @@
  * @module
  */
 
-import { type Bytes, isVaultError, READ_AHEAD_CHUNKS } from "../base/mod.ts";
+import { type Bytes, isVaultError, READ_AHEAD_CHUNKS, READ_AHEAD_FAR_BYTES } from "../base/mod.ts";
 import type { ReferenceFields, References } from "../content/mod.ts";
 import type { VaultContext } from "./context.ts";
 import { fetchObject, healObject, type ReadContext } from "./read_object.ts";
@@ -39,20 +39,36 @@ export async function* readContent(
   references: References,
   signal?: AbortSignal,
 ): AsyncGenerator<Bytes> {
-  const ahead: Promise<Bytes>[] = [];
+  const ahead: { chunk: Promise<Bytes>; length: number }[] = [];
+  let aheadBytes = 0;
   context.ciphers.expect(references.totalLength());
   let next = 0;
   try {
     while (next < references.count || ahead.length > 0) {
       signal?.throwIfAborted();
-      while (next < references.count && ahead.length < READ_AHEAD_CHUNKS) {
-        const chunk = readChunk(context, references.fields(next++), signal);
+      while (next < references.count) {
+        const fields = references.fields(next);
+        const { length } = fields;
+        const isNear = ahead.length < READ_AHEAD_CHUNKS;
+        if (!isNear && (aheadBytes + length > READ_AHEAD_FAR_BYTES || isHere(context, fields))) {
+          break;
+        }
+        const chunk = readChunk(context, fields, signal);
         chunk.catch(() => {/* thrown below, in its turn */});
-        ahead.push(chunk);
+        ahead.push({ chunk, length });
+        aheadBytes += length;
+        next++;
       }
-      yield await ahead.shift()!;
+      const { chunk, length } = ahead.shift()!;
+      yield await chunk;
+      aheadBytes -= length;
     }
   } finally {
-    await Promise.allSettled(ahead);
+    await Promise.allSettled(ahead.map(({ chunk }) => chunk));
   }
+}
+
+/** Whether a chunk need not be fetched from another node. */
+function isHere({ store, attachment }: ReaderContext, { address }: ReferenceFields): boolean {
+  return !attachment?.remote || store.hasSync(address);
 }
