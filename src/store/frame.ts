@@ -125,12 +125,15 @@ class WindowReader {
   }
 }
 
-/** Offset of the next valid header in `[from, end)`, or `end`. */
-function findFrame(reader: WindowReader, from: number, end: number): number {
+/** Offset of the next valid header in `[from, end)`, or `end`; of the file nothing behind `limit` is looked at. */
+function findFrame(
+  reader: WindowReader,
+  { from, end, limit }: { from: number; end: number; limit: number },
+): number {
   let at = from;
   while (at < end) {
-    // One more, as the last byte may begin a header.
-    const bytes = reader.at(at, Math.min(WINDOW_BYTES / 2, end - at) + 1);
+    // One byte more than it has to begin in, as a header is known by two.
+    const bytes = reader.at(at, Math.min(WINDOW_BYTES / 2, end + 1 - at, limit - at));
     if (bytes.length === 0) return end;
     let i = 0;
     while (i < bytes.length && (bytes[i] !== FRAME_MAGIC[0] || bytes[i + 1] !== FRAME_MAGIC[1])) {
@@ -157,11 +160,19 @@ export function* scanFrames(
   options: { verify: boolean },
 ): Generator<Scanned> {
   const reader = new WindowReader(file);
+  const frameIn = (from: number, end: number) => findFrame(reader, { from, end, limit: range.end });
   let offset = range.from;
+  // Payloads that were read in vain. Frames don't overlap, so much more than all there is are claims made to waste time.
+  let wastedBytes = 0;
+  const wastedBytesMax = range.end - range.from + 8 * FRAME_BYTES_MAX;
+  const ahead = new Uint8Array(FRAME_HEADER_BYTES);
+  const isFollowed = (end: number) =>
+    end === range.end ||
+    decodeFrameHeader(ahead.subarray(0, file.readAt(end, ahead))) !== null;
   while (offset < range.end) {
     const header = decodeFrameHeader(reader.at(offset, FRAME_HEADER_BYTES));
     if (header === null) {
-      const next = findFrame(reader, offset + 1, range.end);
+      const next = frameIn(offset + 1, range.end);
       if (next === range.end && range.end - offset < FRAME_HEADER_BYTES) {
         yield { what: "torn", offset };
       } else yield { what: "junk", offset, length: next - offset };
@@ -171,9 +182,16 @@ export function* scanFrames(
     const start = offset + FRAME_HEADER_BYTES;
     if (start + header.length > range.end) {
       // Either the file ends early, or a header was torn over older bytes: look for a frame behind before giving up.
-      const next = findFrame(reader, offset + 1, range.end);
+      const next = frameIn(offset + 1, range.end);
       if (next === range.end) yield { what: "torn", offset };
       else yield { what: "junk", offset, length: next - offset };
+      offset = next;
+      continue;
+    }
+    const end = start + header.length;
+    if (wastedBytes > wastedBytesMax && !isFollowed(end)) {
+      const next = frameIn(start, range.end);
+      yield { what: "junk", offset, length: next - offset };
       offset = next;
       continue;
     }
@@ -186,15 +204,13 @@ export function* scanFrames(
     if (payload !== null && !equalBytes(sha256(payload), header.address)) {
       // A frame right behind shows that its length is right, and then nothing in its payload is a frame of ours, whatever it
       // looks like: strangers choose what they send. Else the length may be wrong, and a whole frame be taken for its payload.
-      const end = start + header.length;
-      const isFollowed = end === range.end ||
-        decodeFrameHeader(reader.at(end, FRAME_HEADER_BYTES)) !== null;
-      const next = isFollowed ? end : findFrame(reader, start, end);
+      const next = isFollowed(end) ? end : frameIn(start, end);
+      wastedBytes += header.length;
       yield { what: "damaged", header, offset, length: next - offset };
       offset = next;
     } else {
       yield { what: "frame", header, offset, prefix, payload };
-      offset = start + header.length;
+      offset = end;
     }
   }
 }
