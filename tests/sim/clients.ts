@@ -4,7 +4,7 @@
  * @module
  */
 
-import { isVaultError, toHex } from "../../src/base/mod.ts";
+import { isVaultError, sha256, toHex } from "../../src/base/mod.ts";
 import type { Vault, VersionInfo } from "../../src/vault/mod.ts";
 import { Dice } from "../soak/dice.ts";
 import { keyName, makeContent, numberOf } from "./contents.ts";
@@ -32,6 +32,7 @@ const OPERATIONS: readonly [
   ["restore", 2, (client) => client.restore()],
   ["prune", 0.5, (client) => client.prune()],
   ["purge", 0.5, (client) => client.purge()],
+  ["orphan", 0.5, (client) => client.orphan()],
 ];
 
 /** One client of one node, as long as the world is in motion. */
@@ -179,6 +180,18 @@ export class Client {
       ...{ key, id, before, copies: 1, number: null },
       op: "delete",
     });
+  }
+
+  /** Stores what no record names, as a put does that is interrupted. It is to stay for a day. */
+  async orphan(): Promise<void> {
+    const { store } = this.#vault.peerSide();
+    const bytes = this.#dice.bytes(200);
+    const address = sha256(bytes);
+    await store.put({ kind: "sealed", address, pieces: [bytes] });
+    await store.flush();
+    if (!this.#isAlive || !store.isDurable(address)) return;
+    this.#note(`orphan ${toHex(address).slice(0, 8)}`);
+    this.#world.oracle.noteOrphan(this.#node, address);
   }
 
   /** What a prune or purge may drop that is not heard of again: all of this vault, or all of one key, but for heads. */

@@ -30,6 +30,9 @@ const SLOW_SYNC_MS = 200;
 export class SimDisk {
   readonly #dice: Dice;
   medium = new MemoryDisk();
+  /** When files were changed last, by the node's clock; the medium counts changes instead. */
+  #changed = new Map<string, number>();
+  readonly #now: () => number;
   readonly faults: DiskFaults = {
     syncMsMax: SYNC_MS_MAX,
     isFull: false,
@@ -37,8 +40,10 @@ export class SimDisk {
     hits: { full: 0, failing: 0, slow: 0 },
   };
 
-  constructor(dice: Dice) {
+  /** @param now the node's clock */
+  constructor(dice: Dice, now: () => number) {
     this.#dice = dice;
+    this.#now = now;
   }
 
   /** No fault any more. */
@@ -61,6 +66,8 @@ export class SimDisk {
   /** Another disk with the files of a copy. */
   restore(files: ReadonlyMap<string, Bytes>): void {
     this.medium = new MemoryDisk();
+    this.#changed = new Map();
+    for (const path of files.keys()) this.#changed.set(path, this.#now());
     for (const [path, bytes] of files) this.medium.rewrite(path, () => bytes.slice());
   }
 
@@ -85,17 +92,25 @@ export class SimDisk {
     };
     return {
       open: (path, mode) =>
-        this.#file(life, call(mode === "create", () => medium.open(path, mode))),
+        this.#file(life, path, call(mode === "create", () => medium.open(path, mode))),
       list: (folder) => call(false, () => medium.list(folder)),
-      stat: (path) => call(false, () => medium.stat(path)),
+      stat: (path) =>
+        call(false, () => {
+          const found = medium.stat(path);
+          return found && { ...found, mtime: this.#changed.get(path) ?? this.#now() };
+        }),
       makeFolder: (path) => call(true, () => medium.makeFolder(path)),
-      rename: (from, to) => call(true, () => medium.rename(from, to)),
+      rename: (from, to) =>
+        call(true, () => {
+          medium.rename(from, to);
+          this.#changed.set(to, this.#now());
+        }),
       remove: (path) => call(false, () => medium.remove(path)),
       syncFolder: (folder) => this.#sync(life, () => medium.syncFolder(folder)),
     };
   }
 
-  #file(life: Life, file: DiskFile): DiskFile {
+  #file(life: Life, path: string, file: DiskFile): DiskFile {
     const call = <T>(work: () => T): T => {
       life.check();
       return work();
@@ -106,6 +121,7 @@ export class SimDisk {
       writeAt: (offset, bytes) =>
         call(() => {
           this.#mayFail();
+          this.#changed.set(path, this.#now());
           if (!this.faults.isFull) return file.writeAt(offset, bytes);
           this.faults.hits.full++;
           const growth = offset + bytes.length - file.size();

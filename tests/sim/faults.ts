@@ -158,7 +158,7 @@ export const FAULTS: readonly FaultKind[] = [
           : -dice.pick([SECOND, MINUTE, 60 * MINUTE, 48 * 60 * MINUTE]);
         world.noteAhead(ms);
         world.trace.note(node.name, `clock jumps by ${ms / 1000} s`);
-        node.clock.offsetMs += ms;
+        node.clock.jump(ms);
         await world.time.sleep(dice.below(5 * MINUTE));
         world.trace.note(node.name, "clock is set right");
         node.clock.correct();

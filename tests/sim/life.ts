@@ -82,6 +82,8 @@ export class SimClock implements Clock {
   offsetMs = 0;
   /** Parts per million by which it is too fast. */
   driftPpm = 0;
+  /** Whether it ever jumped: ages by it mean little then. */
+  hasJumped = false;
   #driftsSince = 0;
 
   constructor(time: SimTime, epochMs: number) {
@@ -92,6 +94,12 @@ export class SimClock implements Clock {
   now(): number {
     const drifted = (this.#time.now() - this.#driftsSince) * this.driftPpm / 1e6;
     return Math.floor(this.#epochMs + this.#time.now() + this.offsetMs + drifted);
+  }
+
+  /** Jumps ahead, or back. */
+  jump(ms: number): void {
+    this.offsetMs += ms;
+    this.hasJumped = true;
   }
 
   /** Goes wrong from here on. */

@@ -1,62 +1,126 @@
 /**
  * `deno task sim`: runs the worlds of many seeds, or of one.
  *
- *     deno task sim --seeds 1000 [--first-seed S]
- *     deno task sim --seed S --trace
+ *     deno task sim --seeds 1000 [--first-seed S | --first-seed random] [--jobs N]
+ *     deno task sim --seed S [--trace]
  *
  * @module
  */
 
+import { fromFileUrl } from "@std/path";
 import { parseArgs } from "@std/cli/parse-args";
+import { type FaultKind, FAULTS } from "./faults.ts";
 import { runSeed, type Verdict } from "./run.ts";
+
+const SEEDS = 200;
+const JOBS_MAX = 8;
+/** Lines of a failing seed's trace that are shown beside its problems. */
+const TRACE_LINES = 40;
+
+/** A failing seed, in a line. */
+export function failureLine({ seed, problems }: Pick<Verdict, "seed" | "problems">): string {
+  const [first = ""] = problems;
+  return `seed ${seed}: ${first.split("\n")[0]} — deno task sim --seed ${seed} --trace`;
+}
 
 // deno-lint-ignore no-console -- this is a program
 const print = (line: string) => console.log(line);
 
 if (import.meta.main) {
-  const args = parseArgs(Deno.args, {
-    string: ["seeds", "first-seed", "seed"],
-    boolean: ["trace"],
+  const args = parseArgs(Deno.args.filter((arg) => arg !== "--"), {
+    string: ["seeds", "first-seed", "seed", "jobs", "stride", "faults"],
+    boolean: ["trace", "stop"],
   });
-  Deno.exitCode = args.seed !== undefined
-    ? await runOne(Number(args.seed), args.trace === true)
-    : await runMany(Number(args.seeds ?? 200), Number(args["first-seed"] ?? 1));
+  const { seeds, "first-seed": firstSeed, jobs, stride } = args;
+  const first = firstSeed === "random" ? Math.floor(Math.random() * 1e9) : Number(firstSeed ?? 1);
+  const count = Number(seeds ?? SEEDS);
+  if (args.seed !== undefined) Deno.exitCode = await runOne(Number(args.seed), args.trace === true);
+  else if (stride !== undefined) {
+    const kinds = FAULTS.filter(({ name }) =>
+      args.faults === undefined || String(args.faults).split(",").includes(name)
+    );
+    await runShare({ first, count, stride: Number(stride), kinds, stops: args.stop === true });
+  } else {
+    const cores = Math.min(JOBS_MAX, navigator.hardwareConcurrency);
+    Deno.exitCode = await runMany({ first, count, jobs: Number(jobs ?? cores) });
+  }
 }
 
+/** One seed, in as many words as are asked for. */
 async function runOne(seed: number, isTraced: boolean): Promise<number> {
   const begin = performance.now();
   const verdict = await runSeed(seed, isTraced ? { onLine: print } : {});
-  print(summary(verdict, performance.now() - begin));
-  for (const problem of verdict.problems) print(`  ${problem}`);
-  print(verdict.problems.length === 0 ? "1 passed, 0 failed" : "0 passed, 1 failed");
-  return verdict.problems.length === 0 ? 0 : 1;
+  const { operations, acknowledged, virtualMs, digest, faults, steps, problems } = verdict;
+  if (!isTraced && problems.length > 0) verdict.trace.slice(-TRACE_LINES).forEach(print);
+  print(
+    `seed ${seed}: ${operations} operations, ${acknowledged} acknowledged versions; ` +
+      `${faults.join(", ")}; ${(virtualMs / 60_000).toFixed(1)} virtual minutes, ${steps} steps, ` +
+      `${(performance.now() - begin).toFixed(0)} ms; digest ${digest}`,
+  );
+  for (const problem of problems) print(`  ${problem}`);
+  print(problems.length === 0 ? "1 passed, 0 failed" : "0 passed, 1 failed");
+  return problems.length === 0 ? 0 : 1;
 }
 
-async function runMany(seeds: number, first: number): Promise<number> {
-  const begin = performance.now();
-  let failed = 0;
-  let virtualMs = 0;
-  for (let seed = first; seed < first + seeds; seed++) {
-    const verdict = await runSeed(seed);
-    virtualMs += verdict.virtualMs;
-    if (verdict.problems.length === 0) continue;
-    failed++;
-    print(
-      `seed ${seed}: ${verdict.problems[0]!.split("\n")[0]} — deno task sim --seed ${seed} --trace`,
-    );
+/** What one process tells of a seed, in a line of JSON. */
+type Told = Pick<Verdict, "seed" | "problems" | "virtualMs" | "operations" | "acknowledged">;
+
+/** Every so many seeds, one after the other: what one process of {@link runMany} does. */
+async function runShare(
+  { first, count, stride, kinds, stops }: Record<"first" | "count" | "stride", number> & {
+    kinds: readonly FaultKind[];
+    /** Whether the first failure ends it. */
+    stops: boolean;
+  },
+): Promise<void> {
+  for (let seed = first; seed < first + count; seed += stride) {
+    const { problems, virtualMs, operations, acknowledged } = await runSeed(seed, { kinds });
+    print(JSON.stringify({ seed, problems, virtualMs, operations, acknowledged } satisfies Told));
+    if (stops && problems.length > 0) return;
   }
+}
+
+/** Many seeds, in several processes. */
+async function runMany({ first, count, jobs }: Record<"first" | "count" | "jobs", number>) {
+  const begin = performance.now();
+  const totals = { passed: 0, failed: 0, virtualMs: 0, operations: 0, acknowledged: 0 };
+  const onTold = (told: Told) => {
+    totals.virtualMs += told.virtualMs;
+    totals.operations += told.operations;
+    totals.acknowledged += told.acknowledged;
+    if (told.problems.length === 0) return void totals.passed++;
+    totals.failed++;
+    print(failureLine(told));
+  };
+  const shares = Array.from({ length: Math.min(jobs, count) }, (_, i) => [
+    ...["--first-seed", String(first + i), "--seeds", String(count - i)],
+    ...["--stride", String(Math.min(jobs, count))],
+  ]);
+  await Promise.all(shares.map((args) => runProcess(args, onTold)));
+  // A process that died has told less than it was asked.
+  totals.failed += count - totals.passed - totals.failed;
   const seconds = (performance.now() - begin) / 1000;
   print(
-    `${(virtualMs / 3_600_000).toFixed(1)} simulated hours in ${seconds.toFixed(1)} s, ` +
-      `seeds ${first} to ${first + seeds - 1}`,
+    `seeds ${first} to ${first + count - 1}: ${totals.operations} operations, ` +
+      `${totals.acknowledged} acknowledged versions, ${
+        (totals.virtualMs / 3_600_000).toFixed(1)
+      } simulated hours in ${seconds.toFixed(1)} s`,
   );
-  print(`${seeds - failed} passed, ${failed} failed`);
-  return failed === 0 ? 0 : 1;
+  print(`${totals.passed} passed, ${totals.failed} failed`);
+  return totals.failed === 0 ? 0 : 1;
 }
 
-function summary(verdict: Verdict, ms: number): string {
-  const { seed, operations, acknowledged, virtualMs, digest, faults, steps } = verdict;
-  return `seed ${seed}: ${operations} operations, ${acknowledged} acknowledged versions, ` +
-    `${faults.join(", ")}; ${(virtualMs / 60_000).toFixed(1)} virtual minutes, ${steps} steps, ` +
-    `${ms.toFixed(0)} ms; digest ${digest}`;
+async function runProcess(args: string[], onTold: (told: Told) => void): Promise<void> {
+  const process = new Deno.Command(Deno.execPath(), {
+    args: ["run", "--quiet", "--allow-all", "--no-check", fromFileUrl(import.meta.url), ...args],
+    stdout: "piped",
+    stderr: "inherit",
+  }).spawn();
+  let rest = "";
+  for await (const text of process.stdout.pipeThrough(new TextDecoderStream())) {
+    const lines = (rest + text).split("\n");
+    rest = lines.pop()!;
+    for (const line of lines) if (line.startsWith("{")) onTold(JSON.parse(line) as Told);
+  }
+  await process.status;
 }

@@ -46,6 +46,8 @@ export class SimNode {
   id: NodeId = new Uint8Array();
   /** How often its disk was replaced: a storage-only node's vault is another one then. */
   generation = 0;
+  /** Segments of its own log that it has written or found, in hex. */
+  readonly own = new Set<string>();
   /** All ids that it has had, in hex. */
   readonly ids = new Set<string>();
 
@@ -56,8 +58,8 @@ export class SimNode {
     readonly isFounder: boolean,
   ) {
     this.#dice = new Dice(world.dice.next());
-    this.disk = new SimDisk(new Dice(this.#dice.next()));
     this.clock = new SimClock(world.time, world.epochMs);
+    this.disk = new SimDisk(new Dice(this.#dice.next()), () => this.clock.now());
   }
 
   get home(): string {
@@ -113,6 +115,12 @@ export class SimNode {
     this.id = running.vault.peerSide().nodeId;
     this.ids.add(toHex(this.id));
     this.world.trace.note(this.name, `started, ${toHex(this.id).slice(0, 8)}`);
+    const { ledger } = running.vault.peerSide();
+    const { own } = this;
+    for (const address of ledger.segmentAddresses(this.id)) own.add(toHex(address));
+    ledger.onEntered(({ address, node }) => {
+      if (running.life.isAlive && this.ids.has(toHex(node))) own.add(toHex(address));
+    });
   }
 
   async #open(life: Life, token?: string): Promise<Running> {

@@ -10,7 +10,7 @@
  * @module
  */
 
-import { toHex } from "../../src/base/mod.ts";
+import { type Address, toHex } from "../../src/base/mod.ts";
 import type { VersionInfo } from "../../src/vault/mod.ts";
 import { numberOf } from "./contents.ts";
 import { readVersion } from "./clients.ts";
@@ -46,6 +46,7 @@ export class Oracle {
   /** Versions that a later one of their key, `by`, is known to follow; by vault and key. */
   readonly #superseded = new Map<string, { by: string; ids: Set<string> }[]>();
   readonly #dropped = new Set<string>();
+  readonly #orphans: { node: SimNode; address: Address; generation: number }[] = [];
   readonly #puts: { vault: string; key: string }[] = [];
   /** Nodes whose disks have lost something since all was healed, and those that lie. */
   readonly lost = new Set<SimNode>();
@@ -84,6 +85,36 @@ export class Oracle {
   /** The number of a version's content, if it is known. */
   numberOf(id: string): number | null {
     return this.#versions.get(id)?.number ?? null;
+  }
+
+  /** A node holds an object that no record names. */
+  noteOrphan(node: SimNode, address: Address): void {
+    this.#orphans.push({ node, address, generation: node.generation });
+  }
+
+  /** What no record names yet stays while it is young, as a put may go on from it. No run takes a day. */
+  checkOrphans(): void {
+    for (const { node, address, generation } of this.#orphans) {
+      if (node.running === null || node.generation !== generation) continue;
+      if (node.clock.hasJumped || this.lost.has(node)) continue;
+      if (node.running.vault.peerSide().store.stat(address) !== null) continue;
+      this.#tell(`collected too early: orphan ${toHex(address).slice(0, 8)} at ${node.name}`);
+    }
+  }
+
+  /** No node knows records that their node did not write: nothing forged was taken. */
+  checkAuthors(nodes: readonly SimNode[], everybody: readonly SimNode[]): void {
+    for (const node of nodes) {
+      const { ledger } = node.running!.vault.peerSide();
+      for (const { node: author } of ledger.heads()) {
+        const writer = everybody.find(({ ids }) => ids.has(toHex(author)));
+        for (const address of ledger.segmentAddresses(author)) {
+          if (writer?.own.has(toHex(address))) continue;
+          const name = writer?.name ?? "nobody";
+          this.#tell(`forged: ${node.name} has records of ${name} that it did not write`);
+        }
+      }
+    }
   }
 
   /** A prune or a purge took versions away, or may have. */

@@ -8,6 +8,7 @@
 import { Buffer } from "node:buffer";
 import { createCipheriv, createDecipheriv, createHash, createHmac } from "node:crypto";
 import { prepareCompression } from "../../src/content/mod.ts";
+import { isSyncBetter } from "../../src/seal/aes_gcm.ts";
 
 /** What was asked of the real machine while a simulation ran. */
 export class RealityLeak extends Error {
@@ -65,6 +66,10 @@ const leaks: string[] = [];
 export async function enterPlatform(): Promise<void> {
   await prepareCompression();
   if (standing++ > 0) return;
+  // The vault tries once how quick its ciphers are: here the time stands still, so that it always comes to the same.
+  const goOn = replace(performance, "now", () => 0);
+  isSyncBetter(1);
+  goOn();
   leaks.length = 0;
   const undo = [
     replace(crypto, "subtle", subtle),

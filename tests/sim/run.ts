@@ -9,6 +9,7 @@ import { Client } from "./clients.ts";
 import { type FaultKind, FAULTS } from "./faults.ts";
 import { examine, shares } from "./health.ts";
 import { isOfTheDead } from "./life.ts";
+import { judgeSeals } from "./judge.ts";
 import { enterPlatform, leavePlatform } from "./platform.ts";
 import { describe, World } from "./world.ts";
 
@@ -157,6 +158,11 @@ async function heal(
   await withTime(oracle.checkHistories(nodes));
   await time.during(oracle.checkContents(nodes), 60 * MINUTE);
   for (const node of nodes) await withTime(oracle.checkOwn(node));
+  oracle.checkOrphans();
+  oracle.checkAuthors(nodes, world.nodes);
+  // A vault whose owner is gone, or lies, nobody here can open.
+  const areAllHere = world.nodes.every((node) => nodes.includes(node) && node.generation === 0);
+  if (areAllHere) { for (const text of await withTime(judgeSeals(nodes))) world.onProblem(text); }
   checkShares(world, nodes);
   world.checkBounds();
 }
