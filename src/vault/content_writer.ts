@@ -112,7 +112,6 @@ class ContentWriter {
   readonly #guess: Guess;
   readonly #buffers: Buffer[] = [];
   #turn = 0;
-  #lastId: Promise<Bytes> | null = null;
   #failure: { error: unknown } | null = null;
   #ordinal = 0;
   #size = 0;
@@ -225,12 +224,10 @@ class ContentWriter {
   async #submit(buffer: Buffer, chunk: Bytes): Promise<void> {
     buffer.hold();
     const ordinal = this.#ordinal;
-    const id = this.#context.keys.chunk.idBeside(chunk);
+    // Here and now: its bytes are still in the processor's cache, and no thread needs a copy of them.
+    const id = this.#context.keys.chunk.id(chunk);
     const work = this.#process(chunk, id, ordinal).finally(() => buffer.release());
     await this.#enqueue(work);
-    // One chunk is cut while the id of the one before is computed, and what has ended meanwhile goes on.
-    await this.#lastId;
-    this.#lastId = id;
   }
 
   async #enqueue(work: Promise<ReferenceFields>): Promise<void> {
@@ -262,10 +259,9 @@ class ContentWriter {
 
   async #process(
     chunk: Bytes,
-    idComing: Promise<Bytes>,
+    id: Bytes,
     ordinal: number,
   ): Promise<ReferenceFields> {
-    const id = await idComing;
     this.#guess.met(ordinal, id);
     const known = this.#context.store.findLabel(id);
     if (known !== null) {
