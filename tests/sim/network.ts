@@ -90,14 +90,20 @@ export class SimNetwork {
       },
       dial: async (address, options) => {
         life.check();
+        this.#noteCut(host, hostOf(address));
         const connection = await inner.dial(address, options);
         return this.#connection(connection, { host, other: hostOf(address), life });
       },
       probe: (address, options) => {
         life.check();
+        this.#noteCut(host, hostOf(address));
         return inner.probe(address, options);
       },
     };
+  }
+
+  #noteCut(from: string, to: string): void {
+    if (this.#cuts.has(`${from} ${to}`) || this.#cuts.has(`${to} ${from}`)) this.hits.cut++;
   }
 
   #listener(listener: Listener, host: string, life: Life): Listener {
@@ -117,13 +123,12 @@ export class SimNetwork {
     connection: Connection,
     { host, other, life }: { host: string; other: string; life: Life },
   ): Connection {
-    const cut = `${host} ${other}`;
     return {
       remote: connection.remote,
       read: (into) => connection.read(into),
       write: (bytes) => {
         life.check();
-        if (this.#cuts.has(cut)) this.hits.cut++;
+        this.#noteCut(host, other);
         this.#tap(host, other, bytes);
         return connection.write(bytes);
       },
