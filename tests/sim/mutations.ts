@@ -1,0 +1,108 @@
+/**
+ * Bugs that are planted into a copy of the sources, to see that the simulation finds them. Each is a replacement of text;
+ * where that text is gone, the mutation has to be looked at again.
+ *
+ * @module
+ */
+
+/** One planted bug. */
+export interface Mutation {
+  readonly name: string;
+  /** From the project's root. */
+  readonly file: string;
+  readonly find: string;
+  readonly replace: string;
+  /** Faults under which it shows, as `--faults` takes them. */
+  readonly faults: string;
+  /** In what words it shows. */
+  readonly shows: RegExp;
+}
+
+/** See the module. */
+export const MUTATIONS: readonly Mutation[] = [
+  {
+    name: "fsync skipped",
+    file: "src/store/pack_writer.ts",
+    find: "const length = this.#written;\n    await this.#file.sync();",
+    replace: "const length = this.#written;",
+    faults: "power cut",
+    shows: /has forgotten|lost:|unreadable|not healed/,
+  },
+  {
+    name: "collection without grace time",
+    file: "src/vault/garbage.ts",
+    find: "const isYoung = (pack: number) =>",
+    replace: "const isYoung = (pack: number) => pack < 0 &&",
+    faults: "kill",
+    shows: /collected too early/,
+  },
+  {
+    name: "nonce from a counter",
+    file: "src/seal/sealer.ts",
+    find: "const okm = this.#sealHmac.digest(header);",
+    replace: "const okm = this.#sealHmac.digest(Uint8Array.of(header[1]!, header[2]!));",
+    faults: "kill",
+    shows: /not sealed by key and nonce/,
+  },
+];
+
+/** Bugs of which nobody has seen yet that they are found: they become {@link MUTATIONS} once they are. */
+export const CANDIDATES: readonly Mutation[] = [
+  {
+    name: "signature unchecked",
+    file: "src/log/segment.ts",
+    find: "if (ed25519Verify({ publicKey, signature, message })) continue;",
+    replace: "if (ed25519Verify({ publicKey, signature, message }) || true) continue;",
+    faults: "liar",
+    shows: /forged/,
+  },
+  {
+    name: "tombstone dropped on merge",
+    file: "src/log/history.ts",
+    find: "for (const parent of version.parents) replaced.add(toHex(parent));",
+    replace: 'if ((version as unknown as { op: string }).op !== "delete") ' +
+      "for (const parent of version.parents) replaced.add(toHex(parent));",
+    faults: "kill",
+    shows: /back again/,
+  },
+  {
+    name: "acknowledgement before write",
+    file: "src/vault/commit.ts",
+    find: "      await store.flush();\n    } finally {",
+    replace: "      void store.flush().catch(() => {});\n      return committed;\n    } finally {",
+    faults: "power cut,kill",
+    shows: /has forgotten|lost:/,
+  },
+  {
+    name: "placement ignores a member",
+    file: "src/peer/placement.ts",
+    find: "this.#present = view.members.filter((member) =>",
+    replace: "this.#present = view.members.slice(1).filter((member) =>",
+    faults: "kill",
+    shows: /not healed|holds none/,
+  },
+  {
+    name: "hash unchecked on read",
+    file: "src/store/verified_store.ts",
+    find: "return equalBytes(await sha256Beside(bytes), address);",
+    replace: "return equalBytes(await sha256Beside(bytes), address) || true;",
+    faults: "liar,bit rot",
+    shows: /not healed|unreadable|forged/,
+  },
+  {
+    name: "a copy counted that is not durable",
+    file: "src/peer/exchange.ts",
+    find: "const held = needs.map(({ address }) => store.isDurable(address));\n      needs.forEach",
+    replace: "const held = needs.map(() => true);\n      needs.forEach",
+    faults: "new disk",
+    shows: /lost:|unreadable/,
+  },
+  {
+    name: "surplus dropped without asking",
+    file: "src/peer/surplus.ts",
+    find: ".filter(([, left]) => left === 0)",
+    replace: ".filter(([, left]) => left >= 0)",
+    faults: "join,kill",
+    shows: /not healed|unreadable/,
+  },
+];
