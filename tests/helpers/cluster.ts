@@ -46,6 +46,22 @@ function end(child: Deno.ChildProcess): void {
   }
 }
 
+const TICK_MS = 100;
+
+/**
+ * Does something once this process has been running for so long, unless it is called off. Time in which it was stopped, and
+ * the nodes maybe with it, does not count.
+ */
+function afterRunning(ms: number, run: () => void): () => void {
+  let left = ms / TICK_MS;
+  const timer = setInterval(() => {
+    if (--left > 0) return;
+    clearInterval(timer);
+    run();
+  }, TICK_MS);
+  return () => clearInterval(timer);
+}
+
 /** Some nodes that end with the test. */
 export class Cluster implements AsyncDisposable {
   readonly root: string;
@@ -160,9 +176,9 @@ export class ClusterNode {
     this.said = "";
     const listening = Promise.withResolvers<number>();
     this.#reading = this.#read(child, listening);
-    const timer = setTimeout(
-      () => listening.reject(new Error(`${this.name} does not listen: ${this.said}`)),
+    const cancel = afterRunning(
       START_MS_MAX,
+      () => listening.reject(new Error(`${this.name} does not listen: ${this.said}`)),
     );
     try {
       this.port = await listening.promise;
@@ -172,7 +188,7 @@ export class ClusterNode {
       await child.status;
       throw error;
     } finally {
-      clearTimeout(timer);
+      cancel();
     }
   }
 
@@ -193,9 +209,9 @@ export class ClusterNode {
     const child = this.#child;
     if (child === null) return 0;
     child.kill("SIGTERM");
-    const timer = setTimeout(() => child.kill("SIGKILL"), STOP_MS_MAX);
+    const cancel = afterRunning(STOP_MS_MAX, () => child.kill("SIGKILL"));
     const { code } = await child.status;
-    clearTimeout(timer);
+    cancel();
     this.#child = null;
     await this.#reading;
     return code;
@@ -290,7 +306,8 @@ export interface Status {
 
 /**
  * Asks again and again until the answer is what is waited for. A wait for other processes has no event to wait on; it
- * ends at the deadline, as a failure that says what was asked last.
+ * ends after so many tries, as a failure that says what was asked last. Tries are counted, not time: a machine that
+ * stands still for a while makes no test fail.
  */
 export async function until<T>(
   what: string,
@@ -298,9 +315,8 @@ export async function until<T>(
   isDone: (answer: T) => boolean,
   { timeoutMs = 60_000 } = {},
 ): Promise<T> {
-  const deadline = performance.now() + timeoutMs;
   let last: unknown;
-  while (performance.now() < deadline) {
+  for (let waitedMs = 0; waitedMs < timeoutMs; waitedMs += TICK_MS) {
     try {
       const answer = await ask();
       if (isDone(answer)) return answer;
@@ -308,7 +324,7 @@ export async function until<T>(
     } catch (error) {
       last = error;
     }
-    await new Promise((resolve) => setTimeout(resolve, 100));
+    await new Promise((resolve) => setTimeout(resolve, TICK_MS));
   }
   const state = last instanceof Error ? last.message : JSON.stringify(last);
   throw new Error(`${what}: not within ${timeoutMs} ms; at last: ${state}`);
