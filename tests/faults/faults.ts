@@ -234,19 +234,24 @@ const cutNetwork: Fault = async (scale) => {
   const versions = await sameHistory([a, b], "both", 2);
   assertEquals(versions.map(({ conflict }) => conflict), [true, true]);
 
-  // One way only: what a sends is lost, what is sent to it arrives.
-  await machines.mute("a", true);
-  await seen(b, node, "down");
-  const muted = await fileFor(root, { key: "muted", length: 100_000, seed: 34 });
-  await a.ok("put", muted.path);
-  mustFail(await a.run("put", muted.path, "--copies", "2"), { code: 5, says: /Cannot have 2/ });
-  await hold(scale);
-  await machines.mute("a", false);
-  await connected(cluster.nodes);
-  await a.ok("put", muted.path, "--copies", "3");
+  const stored = [before.stored];
+
+  // One way only: what a sends is lost, what is sent to it arrives. To notice that takes time, which a short run has not.
+  if (scale.holdSeconds > 0) {
+    await machines.mute("a", true);
+    await seen(b, node, "down");
+    const muted = await fileFor(root, { key: "muted", length: 100_000, seed: 34 });
+    await a.ok("put", muted.path);
+    mustFail(await a.run("put", muted.path, "--copies", "2"), { code: 5, says: /Cannot have 2/ });
+    await hold(scale);
+    await machines.mute("a", false);
+    await connected(cluster.nodes);
+    await a.ok("put", muted.path, "--copies", "3");
+    stored.push(muted.stored);
+  }
   await healed(cluster.nodes);
   await a.kill();
-  await mustHave(b, [before.stored, muted.stored], root);
+  await mustHave(b, stored, root);
   assert(c.isUp, c.said);
 };
 
