@@ -44,18 +44,6 @@ export const MUTATIONS: readonly Mutation[] = [
     faults: "kill",
     shows: /not sealed by key and nonce/,
   },
-];
-
-/** Bugs of which nobody has seen yet that they are found: they become {@link MUTATIONS} once they are. */
-export const CANDIDATES: readonly Mutation[] = [
-  {
-    name: "signature unchecked",
-    file: "src/log/segment.ts",
-    find: "if (ed25519Verify({ publicKey, signature, message })) continue;",
-    replace: "if (ed25519Verify({ publicKey, signature, message }) || true) continue;",
-    faults: "liar",
-    shows: /forged/,
-  },
   {
     name: "tombstone dropped on merge",
     file: "src/log/history.ts",
@@ -64,14 +52,6 @@ export const CANDIDATES: readonly Mutation[] = [
       "for (const parent of version.parents) replaced.add(toHex(parent));",
     faults: "kill",
     shows: /back again/,
-  },
-  {
-    name: "acknowledgement before write",
-    file: "src/vault/commit.ts",
-    find: "      await store.flush();\n    } finally {",
-    replace: "      void store.flush().catch(() => {});\n      return committed;\n    } finally {",
-    faults: "power cut,kill",
-    shows: /has forgotten|lost:/,
   },
   {
     name: "placement ignores a member",
@@ -88,6 +68,26 @@ export const CANDIDATES: readonly Mutation[] = [
     replace: "return equalBytes(await sha256Beside(bytes), address) || true;",
     faults: "liar,bit rot",
     shows: /not healed|unreadable|forged/,
+  },
+];
+
+/** Bugs of which nobody has seen yet that they are found: they become {@link MUTATIONS} once they are. */
+export const CANDIDATES: readonly Mutation[] = [
+  {
+    name: "signature unchecked",
+    file: "src/log/segment.ts",
+    find: "if (ed25519Verify({ publicKey, signature, message })) continue;",
+    replace: "if (ed25519Verify({ publicKey, signature, message }) || true) continue;",
+    faults: "liar",
+    shows: /forged/,
+  },
+  {
+    name: "acknowledgement before write",
+    file: "src/vault/commit.ts",
+    find: "      await store.flush();\n    } finally {",
+    replace: "      void store.flush().catch(() => {});\n      return committed;\n    } finally {",
+    faults: "power cut,kill",
+    shows: /has forgotten|lost:/,
   },
   {
     name: "a copy counted that is not durable",
