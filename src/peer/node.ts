@@ -60,9 +60,33 @@ export class PeerNode {
 
   /** Begins to listen, to look for the others, and to do its share. @throws VaultError `failed` */
   async start(options: StartOptions): Promise<{ host: string; port: number }> {
-    this.#unsubscribe = this.#options.ledger.onEntered((segment) => this.#tellEntered(segment));
+    const leaving = [
+      this.#options.ledger.onEntered((segment) => {
+        this.#tellEntered(segment);
+        this.#keepWhatCounted();
+      }),
+      this.sessions.onViewChange(() => this.#keepWhatCounted()),
+    ];
+    this.#unsubscribe = () => leaving.forEach((leave) => leave());
     this.replication.start();
-    return await this.sessions.start(options);
+    const bound = await this.sessions.start(options);
+    this.#keepWhatCounted();
+    return bound;
+  }
+
+  /**
+   * Whoever evicts a node says how much of its log counts, and may have had less of it than we: versions that were
+   * acknowledged would then be in some histories and not in others.
+   */
+  #keepWhatCounted(): void {
+    for (const { node, evictedAfter } of this.sessions.view().members) {
+      if (evictedAfter === null) continue;
+      const last = this.#options.ledger.head(node)?.last ?? 0n;
+      if (last <= evictedAfter) continue;
+      this.sessions.extendEviction(node, last).catch((error) =>
+        this.#onReplication({ kind: "failed", action: "Cannot extend an eviction", error })
+      );
+    }
   }
 
   /** Ends what is under way, says goodbye. */

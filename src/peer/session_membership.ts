@@ -198,6 +198,31 @@ export class Membership {
   }
 
   /**
+   * Has more of an evicted node's log count: what an owner had taken in before it heard of the eviction, so that all come to
+   * have it. Nobody gets a new secret for that. No statement comes back if that much counts already, or if this node is no
+   * owner. Durable when it returns.
+   *
+   * @param lastSequence the last record of its log that counts
+   */
+  async extendEviction(node: NodeId, lastSequence: bigint): Promise<Statement[]> {
+    const { network, roster } = this.#state;
+    const authority = authorityOf(this.#state, this.#world.vaultSigner);
+    const eviction = roster.eviction(node);
+    if (authority === null || eviction === null || eviction.lastSequence >= lastSequence) return [];
+    const { ticketId, spared } = eviction;
+    const stamp = this.#world.clock.now();
+    const milder = signEviction(
+      network,
+      { node, stamp, lastSequence, ticketId, spared },
+      authority,
+    );
+    const { added, refused } = roster.merge([milder]);
+    if (refused.length > 0) throw refused[0]!;
+    await this.#world.file.save();
+    return added;
+  }
+
+  /**
    * Sets how many members hold each object. Durable when it returns.
    *
    * @throws VaultError `denied` if this node does not own the network, `usage` for a number out of range

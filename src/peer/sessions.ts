@@ -249,6 +249,11 @@ export class SessionTable implements Mesh {
     await this.#gossip.rekeyAll();
   }
 
+  /** Has more of an evicted node's log count: {@link Membership.extendEviction}. */
+  async extendEviction(node: NodeId, lastSequence: bigint): Promise<void> {
+    this.#tell(await this.membership.extendEviction(node, lastSequence));
+  }
+
   /** Sets the number of copies: {@link Membership.setReplicas}. */
   async setReplicas(replicas: number): Promise<void> {
     this.#tell(await this.membership.setReplicas(replicas));

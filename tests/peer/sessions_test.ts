@@ -156,6 +156,31 @@ story("sessions: two evictions at once leave one secret", async (town) => {
   assertEquals(new Set(secrets).size, 1);
 });
 
+story(
+  "sessions: an owner has more of an evicted node's log count, for all; nobody else does",
+  async (town) => {
+    const a = await town.found("a");
+    const b = await town.join("b", a.table.membership.invite(null), true);
+    const c = await town.join("c", a.table.membership.invite(null));
+    const d = await town.join("d", a.table.membership.invite(null));
+    await town.pass(10);
+    await town.during(a.table.evict(d.id, 2n));
+    const counted = () =>
+      [a, b, c].map(({ table }) =>
+        table.view().members.find(({ evictedAfter }) => evictedAfter !== null)?.evictedAfter
+      );
+    assertEquals(counted(), [2n, 2n, 2n]);
+    await town.during(c.table.extendEviction(d.id, 9n));
+    assertEquals(counted(), [2n, 2n, 2n], "a storage node has no say");
+    await town.during(b.table.extendEviction(d.id, 5n));
+    assertEquals(counted(), [5n, 5n, 5n]);
+    await town.during(a.table.extendEviction(d.id, 3n));
+    assertEquals(counted(), [5n, 5n, 5n], "nothing that counted is taken back");
+    assertEquals([a, b, c].map(({ file }) => file.state.secrets.newest.epoch), [1, 1, 1]);
+    assertEquals([a.up, b.up, c.up, d.up], ["b c", "a c", "a b", ""]);
+  },
+);
+
 story("sessions: a storage node can't evict, set copies, or make tickets", async (town) => {
   const [a, b] = await town.grow(2);
   for (const act of [() => b!.table.evict(a!.id, 0n), () => b!.table.setReplicas(1)]) {
