@@ -58,7 +58,14 @@ export class PeerStore {
 
   /** What an object is and how long, or null. What a peer sealed is `held`, what was sealed here is `sealed`. */
   stat(address: Address): { kind: ObjectKind; length: number } | null {
-    const place = this.#store.stat(address);
+    let place;
+    try {
+      place = this.#store.stat(address);
+    } catch (error) {
+      // Of what a failed disk has taken, nobody can say; nor puts anyone again what may be there.
+      void this.#gate.mend();
+      throw error;
+    }
     return place === null ? null : { kind: place.kind, length: place.length };
   }
 
@@ -69,8 +76,14 @@ export class PeerStore {
   }
 
   /** Returns once everything put before is durable. */
-  flush(): Promise<void> {
-    return this.#store.flush();
+  async flush(): Promise<void> {
+    try {
+      await this.#store.flush();
+    } catch (error) {
+      // Who finds that all is here already puts nothing, and a put is what would mend it.
+      await this.#gate.mend();
+      throw error;
+    }
   }
 
   /** Whether an object is here and a power cut would not take it. */
