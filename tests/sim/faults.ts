@@ -327,7 +327,7 @@ export const FAULTS: readonly FaultKind[] = [
     run: (world, dice) =>
       withNode(world, dice, async (node) => {
         const lies: Lies = { wrongBytes: 0, falseHolds: 0, forgedRecords: 0, replayedRecords: 0 };
-        world.lose(node);
+        world.distrust(node);
         node.isLiar = true;
         node.bend = (side) => bent(side, dice, lies);
         world.trace.note(node.name, "lies from here on");

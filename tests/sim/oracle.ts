@@ -50,6 +50,8 @@ export class Oracle {
   readonly #puts: { vault: string; key: string }[] = [];
   /** Nodes whose disks have lost something since all was healed, and those that lie. */
   readonly lost = new Set<SimNode>();
+  /** Whether a disk has lost something since, rather than that somebody lies about it. */
+  #lacking = false;
 
   constructor(tell: (problem: string) => void) {
     this.#tell = tell;
@@ -122,9 +124,10 @@ export class Oracle {
     for (const id of ids) this.#dropped.add(id);
   }
 
-  /** A disk has lost something. */
-  noteLoss(node: SimNode): void {
+  /** A disk has lost something, or whoever has it lies about what is on it. */
+  noteLoss(node: SimNode, { isLie }: { isLie: boolean }): void {
     this.lost.add(node);
+    this.#lacking ||= !isLie;
     for (const { lostAt } of this.#versions.values()) lostAt.add(node);
   }
 
@@ -269,7 +272,7 @@ export class Oracle {
 
   /** Whether something that was acknowledged may be gone for good. */
   get mayLackObjects(): boolean {
-    return [...this.lost].some(({ isLiar }) => !isLiar);
+    return this.#lacking;
   }
 }
 

@@ -137,7 +137,12 @@ export class World {
 
   /** A disk is about to lose something. */
   lose(node: SimNode): void {
-    this.oracle.noteLoss(node);
+    this.oracle.noteLoss(node, { isLie: false });
+  }
+
+  /** A node is about to lie about what it has: nothing that it acknowledged counts. */
+  distrust(node: SimNode): void {
+    this.oracle.noteLoss(node, { isLie: true });
   }
 
   /** Starts a node until it is up, and looks whether it still knows what it has acknowledged. */
