@@ -6,7 +6,7 @@
  */
 
 import { Dice } from "../soak/dice.ts";
-import { bent, type Lies } from "./liar.ts";
+import { bent, forging, type Lies } from "./liar.ts";
 import type { SimNode } from "./node.ts";
 import type { World } from "./world.ts";
 
@@ -53,6 +53,24 @@ async function withNode(
 async function restart(world: World, node: SimNode, dice: Dice): Promise<void> {
   await world.time.sleep(dice.below(2 * MINUTE));
   await world.bringUp(node);
+}
+
+/** From here on a member shows others something else than what its vault lends. */
+function lie(world: World, dice: Dice, show: typeof bent): Promise<boolean | null> {
+  return withNode(world, dice, async (node) => {
+    const lies: Lies = { wrongBytes: 0, falseHolds: 0, forgedRecords: 0, replayedRecords: 0 };
+    world.lose(node);
+    node.isLiar = true;
+    node.bend = (side) => show(side, dice, lies);
+    world.trace.note(node.name, "lies from here on");
+    node.kill();
+    await world.bringUp(node);
+    await world.time.sleep(MINUTE);
+    const told = () => Object.values(lies).reduce((sum, count) => sum + count, 0);
+    const hit = await until(world, () => told() > 0, 10 * MINUTE);
+    world.trace.note(node.name, `has lied: ${JSON.stringify(lies)}`);
+    return hit;
+  }, (node) => !node.isOwner && !node.isLiar && world.mayLose(node));
 }
 
 /** Every kind of fault. */
@@ -323,21 +341,12 @@ export const FAULTS: readonly FaultKind[] = [
   },
   {
     name: "liar",
-    weight: 1.5,
-    run: (world, dice) =>
-      withNode(world, dice, async (node) => {
-        const lies: Lies = { wrongBytes: 0, falseHolds: 0, forgedRecords: 0, replayedRecords: 0 };
-        world.distrust(node);
-        node.isLiar = true;
-        node.bend = (side) => bent(side, dice, lies);
-        world.trace.note(node.name, "lies from here on");
-        node.kill();
-        await world.bringUp(node);
-        await world.time.sleep(MINUTE);
-        const told = () => Object.values(lies).reduce((sum, count) => sum + count, 0);
-        const hit = await until(world, () => told() > 0, 10 * MINUTE);
-        world.trace.note(node.name, `has lied: ${JSON.stringify(lies)}`);
-        return hit;
-      }, (node) => !node.isOwner && !node.isLiar && world.mayLose(node)),
+    weight: 1,
+    run: (world, dice) => lie(world, dice, bent),
+  },
+  {
+    name: "forger",
+    weight: 0.5,
+    run: (world, dice) => lie(world, dice, forging),
   },
 ];
