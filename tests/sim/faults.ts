@@ -59,7 +59,7 @@ async function restart(world: World, node: SimNode, dice: Dice): Promise<void> {
 function lie(world: World, dice: Dice, show: typeof bent): Promise<boolean | null> {
   return withNode(world, dice, async (node) => {
     const lies: Lies = { wrongBytes: 0, falseHolds: 0, forgedRecords: 0, replayedRecords: 0 };
-    world.lose(node);
+    world.distrust(node);
     node.isLiar = true;
     node.bend = (side) => show(side, dice, lies);
     world.trace.note(node.name, "lies from here on");
