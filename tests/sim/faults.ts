@@ -88,11 +88,28 @@ export const FAULTS: readonly FaultKind[] = [
   },
   {
     name: "power cut",
-    weight: 4,
+    weight: 2.5,
     run: (world, dice) =>
       withNode(world, dice, async (node) => {
         world.trace.note(node.name, "power cut");
         node.cutPower();
+        await restart(world, node, dice);
+        return true;
+      }),
+  },
+  {
+    name: "power cut at a word",
+    weight: 1.5,
+    run: (world, dice) =>
+      withNode(world, dice, async (node) => {
+        const callOff = world.oracle.atNextWord(node, () => {
+          world.trace.note(node.name, "power cut as its word is given");
+          node.cutPower();
+        });
+        if (!await until(world, () => !node.isUp)) {
+          callOff();
+          return null;
+        }
         await restart(world, node, dice);
         return true;
       }),

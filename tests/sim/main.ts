@@ -2,7 +2,7 @@
  * `deno task sim`: runs the worlds of many seeds, or of one.
  *
  *     deno task sim --seeds 1000 [--first-seed S | --first-seed random] [--jobs N]
- *     deno task sim --seed S [--trace]
+ *     deno task sim --seed S [--trace] [--faults KIND,KIND]
  *
  * @module
  */
@@ -34,11 +34,12 @@ if (import.meta.main) {
   const { seeds, "first-seed": firstSeed, jobs, stride } = args;
   const first = firstSeed === "random" ? Math.floor(Math.random() * 1e9) : Number(firstSeed ?? 1);
   const count = Number(seeds ?? SEEDS);
-  if (args.seed !== undefined) Deno.exitCode = await runOne(Number(args.seed), args.trace === true);
-  else if (stride !== undefined) {
-    const kinds = FAULTS.filter(({ name }) =>
-      args.faults === undefined || String(args.faults).split(",").includes(name)
-    );
+  const kinds = FAULTS.filter(({ name }) =>
+    args.faults === undefined || String(args.faults).split(",").includes(name)
+  );
+  if (args.seed !== undefined) {
+    Deno.exitCode = await runOne(Number(args.seed), { kinds, isTraced: args.trace === true });
+  } else if (stride !== undefined) {
     await runShare({ first, count, stride: Number(stride), kinds, stops: args.stop === true });
   } else {
     const cores = Math.min(JOBS_MAX, navigator.hardwareConcurrency);
@@ -47,9 +48,12 @@ if (import.meta.main) {
 }
 
 /** One seed, in as many words as are asked for. */
-async function runOne(seed: number, isTraced: boolean): Promise<number> {
+async function runOne(
+  seed: number,
+  { kinds, isTraced }: { kinds: readonly FaultKind[]; isTraced: boolean },
+): Promise<number> {
   const begin = performance.now();
-  const verdict = await runSeed(seed, isTraced ? { onLine: print } : {});
+  const verdict = await runSeed(seed, { kinds, ...(isTraced ? { onLine: print } : {}) });
   const { operations, acknowledged, virtualMs, digest, faults, steps, problems } = verdict;
   if (!isTraced && problems.length > 0) verdict.trace.slice(-TRACE_LINES).forEach(print);
   print(

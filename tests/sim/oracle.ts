@@ -47,6 +47,7 @@ export class Oracle {
   readonly #superseded = new Map<string, { by: string; ids: Set<string> }[]>();
   readonly #dropped = new Set<string>();
   readonly #orphans: { node: SimNode; address: Address; generation: number }[] = [];
+  readonly #atWord = new Map<SimNode, () => void>();
   readonly #puts: { vault: string; key: string }[] = [];
   /** Nodes whose disks have lost something since all was healed, and those that lie. */
   readonly lost = new Set<SimNode>();
@@ -78,6 +79,15 @@ export class Oracle {
     const older = idsOf(before);
     // Nothing was done where nothing was to be done.
     if (!older.has(told.id)) superseded.push({ by: told.id, ids: older });
+    const act = this.#atWord.get(node);
+    this.#atWord.delete(node);
+    act?.();
+  }
+
+  /** Does something at the moment when a node's client is told next that something is stored; what it returns calls it off. */
+  atNextWord(node: SimNode, act: () => void): () => void {
+    this.#atWord.set(node, act);
+    return () => void this.#atWord.delete(node);
   }
 
   #liars(): SimNode[] {
