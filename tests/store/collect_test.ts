@@ -7,7 +7,7 @@ import {
   type FrameRow,
   type PackStore,
 } from "../../src/store/mod.ts";
-import { MemoryDisk } from "../helpers/faulty_disk.ts";
+import { ioError, MemoryDisk } from "../helpers/faulty_disk.ts";
 import {
   addressesIn,
   assertHolds,
@@ -264,4 +264,43 @@ Deno.test("collect: rewrites no more packs than it may, those that are worth mos
     assertEquals((await addressesIn(store)).length, left);
   }
   await store.close();
+});
+
+Deno.test("collect: a pack that was cut is left alone; a bad sector ends it, and takes nothing along", async () => {
+  const { store, disk, objects } = await threePacks();
+  const dead = [objects[0]!, objects[10]!];
+  const live = objects.filter((object) => !dead.includes(object));
+  disk.onCall = ({ name, path }) => {
+    if (name === "readAt" && path === packPath(2)) throw ioError();
+  };
+  await assertRejects(() => collect(store, without(dead.slice(1))), VaultError, "os error 5");
+  disk.onCall = undefined;
+  await assertOnly(store, objects);
+  disk.rewrite(packPath(1), (bytes) => bytes.slice(0, -50));
+  const result = await collect(store, without(dead));
+  assertEquals([result.damagedPacks, result.removedObjects], [[1], 1]);
+  assertEquals(await addressesIn(store), hexAddresses([dead[0]!, ...live]));
+  await assertHolds(store, live.filter((object) => object !== objects[9]));
+  await store.close();
+});
+
+Deno.test("collect: a pack that can't be made ends it before anything goes", async () => {
+  for (const dead of [[0, 10, 20], [20, 21, 22, 23, 24, 25, 26, 27, 28, 29]]) {
+    const { store, disk, database, objects } = await threePacks();
+    disk.onCall = ({ name, changes }) => {
+      if (name === "open" && changes) throw ioError();
+    };
+    const going = dead.map((at) => objects[at]!);
+    const live = objects.filter((object) => !going.includes(object));
+    await assertRejects(() => collect(store, without(going)), VaultError, "os error 5");
+    for (const number of [1, 2, 3]) assert(disk.stat(packPath(number)) !== null);
+    await assertHolds(store, live);
+    await store.close();
+    disk.onCall = undefined;
+    const again = await openStore(disk, { database });
+    await assertHolds(again.store, live);
+    await collect(again.store, without(going));
+    await assertOnly(again.store, live);
+    await again.store.close();
+  }
 });

@@ -16,6 +16,7 @@ import {
   packPath,
   putAll,
   storeWith,
+  until,
 } from "./helpers.ts";
 
 /** Fails the first call with this name, once. */
@@ -26,14 +27,6 @@ function failOnce(disk: MemoryDisk, name: DiskCall["name"], error = ioError()): 
     failed = true;
     throw error;
   };
-}
-
-/** Waits until `condition`; every await of the store's gets its turn. */
-async function until(condition: () => boolean): Promise<void> {
-  for (let turns = 0; !condition(); turns++) {
-    assert(turns < 10_000, "it never comes");
-    await Promise.resolve();
-  }
 }
 
 const big = makeObject(70, { length: 300_000 });
@@ -228,23 +221,6 @@ Deno.test("PackStore.put: a background flush that the index refuses ends the wri
   await store.close();
 });
 
-Deno.test("PackStore.flush: what is written while packs are synced does not count as durable", async () => {
-  const { store, disk, database } = await storeWith(makeObjects(1));
-  await putAll(store, [makeObject(20)]);
-  let isSyncing = false;
-  disk.onCall = ({ name }) => {
-    if (name === "sync") isSyncing = true;
-  };
-  const flushed = store.flush();
-  await until(() => isSyncing);
-  const late = store.put(big); // straight to the file
-  await Promise.all([flushed, late]);
-  database.rebuild("test");
-  assertEquals(store.index.find(big.address), null);
-  await assertHolds(store, [big]);
-  await store.close();
-});
-
 Deno.test("PackStore: packs that are full and not synced yet survive a rebuild, and are all synced", async () => {
   const disk = new MemoryDisk();
   const { store, database } = await openStore(disk);
@@ -366,5 +342,65 @@ Deno.test("PackStore.get: a pack that was cut while open is damage", async () =>
   disk.rewrite(packPath(1), (bytes) => bytes.slice(0, bytes.length - FRAME_HEADER_BYTES));
   const error = await assertRejects(() => store.get(makeObject(2).address), VaultError, "ends");
   assertEquals(error.code, "damaged");
+  await store.close();
+});
+
+Deno.test("PackStore.open: a call that fails is told, never taken for a loss, and the next open needs no rebuild", async () => {
+  const { store, disk, database } = await storeWith(makeObjects(5));
+  await store.close();
+  const { count } = database.rebuilds;
+  for (let at = 0, isOpened = false; !isOpened; at++) {
+    let calls = 0;
+    disk.onCall = () => {
+      if (calls++ === at) throw ioError();
+    };
+    const opened = await openStore(disk, { database }).catch((error) => {
+      assert(error instanceof VaultError && error.message.includes("os error 5"), String(error));
+      return null;
+    });
+    disk.onCall = undefined;
+    isOpened = opened !== null;
+    const good = opened ?? await openStore(disk, { database });
+    assertEquals(database.rebuilds.count, count, `call ${at}`);
+    await assertHolds(good.store, makeObjects(5));
+    await good.store.close();
+  }
+  assertEquals(disk.openFiles, 0);
+});
+
+Deno.test("PackStore.rotate: a last pack that can't be opened is an error of the writing, and keeps what it has", async () => {
+  const { store, disk, database } = await storeWith(makeObjects(5));
+  await store.close();
+  const again = await openStore(disk, { database });
+  failOnce(disk, "open");
+  await assertRejects(() => again.store.rotate(), VaultError, "os error 5");
+  await assertRejects(() => again.store.put(makeObject(9)), VaultError, "os error 5");
+  await assertHolds(again.store, makeObjects(5));
+  await again.store.revive();
+  await putAll(again.store, [makeObject(9)]);
+  await again.store.close();
+  await assertHolds((await openStore(disk)).store, [...makeObjects(5), makeObject(9)]);
+});
+
+Deno.test("PackStore.revive: where nothing failed nothing changes; a closed store stays closed", async () => {
+  const { store } = await storeWith(makeObjects(3));
+  await putAll(store, [makeObject(9)]);
+  await store.revive();
+  await assertHolds(store, [...makeObjects(3), makeObject(9)]);
+  assertEquals(store.isDurable(makeObject(9).address), false);
+  await store.flush();
+  await assertHolds(store, [...makeObjects(3), makeObject(9)]);
+  await store.close();
+  await assertRejects(() => store.revive(), VaultError, "closed");
+  await assertRejects(() => store.put(makeObject(10)), VaultError, "closed");
+});
+
+Deno.test("PackStore.get: a pack that was cut while it is written to is damage, not other bytes", async () => {
+  const { store, disk } = await storeWith(makeObjects(3));
+  await putAll(store, [makeObject(9)]);
+  disk.rewrite(packPath(1), (bytes) => bytes.slice(0, bytes.length - 10));
+  const error = await assertRejects(() => store.get(makeObject(2).address), VaultError, "ends");
+  assertEquals(error.code, "damaged");
+  await assertHolds(store, [...makeObjects(2), makeObject(9)]);
   await store.close();
 });

@@ -131,3 +131,11 @@ export function packBytes(number: number, ...parts: readonly Uint8Array[]): Byte
   }
   return out;
 }
+
+/** Waits until `condition`; every await of the store's gets its turn. */
+export async function until(condition: () => boolean): Promise<void> {
+  for (let turns = 0; !condition(); turns++) {
+    assert(turns < 10_000, "it never comes");
+    await Promise.resolve();
+  }
+}

@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { toHex, VaultError } from "../../src/base/mod.ts";
 import {
   type Column,
@@ -11,11 +11,13 @@ import { MemoryDisk } from "../helpers/faulty_disk.ts";
 import {
   addressesIn,
   assertHolds,
+  frameBytes,
   hexAddresses,
   makeObject,
   makeObjects,
   type OpenedStore,
   openStore,
+  packBytes,
   packPath,
   putAll,
   storeWith,
@@ -295,5 +297,118 @@ Deno.test("IndexDatabase: is not made anew after it was closed", async () => {
       assertThrows(() => database.guard(() => database.get("SELECT 1")));
     }
     assertThrows(() => Deno.statSync(path), Deno.errors.NotFound);
+  });
+});
+
+Deno.test("IndexDatabase: one that another has open is neither read nor thrown away", async () => {
+  await withIndexFile(async (path) => {
+    const disk = new MemoryDisk();
+    const opened = await reopenedStore(disk, path);
+    await putAll(opened.store, makeObjects(3));
+    await opened.store.flush();
+    assertThrows(() => new IndexDatabase(path, STORE_SCHEMA), Error, "locked");
+    await close(opened);
+    const again = await reopenedStore(disk, path);
+    assertEquals(again.database.rebuilds, { count: 0, reason: "" });
+    await assertHolds(again.store, makeObjects(3));
+    await close(again);
+  });
+});
+
+Deno.test("IndexDatabase.guard: a full disk is told by its name, and no reason to rebuild", async () => {
+  await withIndexFile(async (path) => {
+    const { store, database, ...rest } = await reopenedStore(new MemoryDisk(), path);
+    const { count } = database.rebuilds;
+    database.get("PRAGMA max_page_count = 1"); // no more than there are
+    await putAll(store, makeObjects(5000));
+    const error = await assertRejects(() => store.flush(), VaultError, "disk is full");
+    assertEquals([error.code, database.rebuilds.count], ["no_space", count]);
+    database.get("PRAGMA max_page_count = 1000000");
+    await store.flush();
+    await assertHolds(store, makeObjects(5000).slice(0, 5));
+    assertEquals(store.index.totals().objects, 5000);
+    await close({ store, database, ...rest });
+  });
+});
+
+Deno.test("IndexDatabase.guard: damage met in an inner one is left to the outermost, and all of it is run again", () => {
+  const database = new IndexDatabase(":memory:", STORE_SCHEMA);
+  let isDamaged = true;
+  database.onRebuild(() => void (isDamaged = false));
+  const steps: string[] = [];
+  const result = database.guard(() => {
+    steps.push("outer");
+    return database.guard(() => {
+      steps.push("inner");
+      if (isDamaged) throw new IndexDamage("a row");
+      return 7;
+    });
+  });
+  assertEquals({ result, steps }, { result: 7, steps: ["outer", "inner", "outer", "inner"] });
+  assertEquals(database.rebuilds, { count: 1, reason: "a row" });
+  database.close();
+});
+
+Deno.test("IndexDatabase.transaction: an inner one is part of the outer, and goes with it", () => {
+  const database = new IndexDatabase(":memory:", "CREATE TABLE t(a)");
+  const add = (value: number) => database.run("INSERT INTO t VALUES (?)", value);
+  assertThrows(
+    () =>
+      database.transaction(() => {
+        database.transaction(() => add(1));
+        add(2);
+        throw new VaultError("failed", "no");
+      }),
+    VaultError,
+    "no",
+  );
+  database.transaction(() => database.transaction(() => add(3)));
+  assertEquals(database.all("SELECT a FROM t").map(({ a }) => a), [3]);
+  // Where SQLite has rolled back by itself, what is told is why.
+  const work = () => {
+    database.run("ROLLBACK");
+    throw new VaultError("no_space", "full");
+  };
+  assertThrows(() => database.transaction(work), VaultError, "full");
+  database.transaction(() => add(4));
+  assertEquals(database.all("SELECT a FROM t").map(({ a }) => a), [3, 4]);
+  database.close();
+});
+
+Deno.test("IndexDatabase.integrity: says what is wrong, also where nothing can be read", () => {
+  const database = new IndexDatabase(":memory:", STORE_SCHEMA);
+  assertEquals(database.integrity(), "ok");
+  database.close();
+  assert(database.integrity().includes("not open"), database.integrity());
+});
+
+Deno.test("PackStore.relocate: frames whose pack has no row end in a rebuild, and none is lost", async () => {
+  const { store, database } = await storeWith(makeObjects(4));
+  await store.rotate();
+  await putAll(store, [makeObject(9)]);
+  await store.flush();
+  const { count } = database.rebuilds;
+  const frames = store.index.inPack(1);
+  database.run("DELETE FROM packs WHERE number = 1");
+  await store.relocate(frames.slice(1), frames.slice(0, 1));
+  assertEquals(database.rebuilds.count, count + 1);
+  await assertHolds(store, [...makeObjects(4).slice(1), makeObject(9)]);
+  await store.close();
+});
+
+Deno.test("PackStore.get: a pack that vanishes, and of which another has a copy, takes nothing along", async () => {
+  await withIndexFile(async (path) => {
+    const disk = new MemoryDisk();
+    const first = await reopenedStore(disk, path);
+    await putAll(first.store, makeObjects(3));
+    await first.store.rotate();
+    await putAll(first.store, [makeObject(10)]);
+    await close(first);
+    const opened = await reopenedStore(disk, path);
+    disk.rewrite(packPath(3), () => packBytes(3, ...makeObjects(3).map(frameBytes)));
+    disk.remove(packPath(1));
+    await assertHolds(opened.store, [...makeObjects(3), makeObject(10)]);
+    assertEquals(opened.database.rebuilds.count, 1);
+    await close(opened);
   });
 });

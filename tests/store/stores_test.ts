@@ -3,6 +3,8 @@ import { denoDisk, VaultError } from "../../src/base/mod.ts";
 import {
   type ChunkStore,
   IndexDatabase,
+  matchesAddress,
+  matchesAddressHere,
   MemoryStore,
   STORE_SCHEMA,
   VerifiedStore,
@@ -137,5 +139,9 @@ Deno.test("VerifiedStore: refuses bytes that are not what the address says", asy
     const store = new VerifiedStore({ get: () => Promise.resolve(wrong) });
     const error = await assertRejects(() => store.get(object.address), VaultError, "match");
     assertEquals(error.code, "damaged");
+    for (const [bytes, expected] of [[object.bytes, true], [wrong, false]] as const) {
+      assertEquals(await matchesAddress(object.address, bytes), expected);
+      assertEquals(matchesAddressHere(object.address, bytes), expected);
+    }
   }
 });
