@@ -123,8 +123,13 @@ export class Repair {
   /** Objects that came by another way, and are durable: nobody counts them as missing any more. */
   noteHere(addresses: readonly Address[]): void {
     for (const address of addresses) {
-      if (this.#missing.delete(address)?.isDamaged) this.#options.onHealed(address);
+      if (this.#missing.delete(address)?.isDamaged) this.#noteHealed(address);
     }
+  }
+
+  #noteHealed(address: Address): void {
+    this.#options.onHealed(address);
+    this.scanSoon(); // It may be a list: what it alone names was not known to be needed without it.
   }
 
   /** How many live objects the partitions have that a test picks. */
@@ -286,7 +291,7 @@ export class Repair {
   }
 
   async #settle(addresses: readonly Address[]): Promise<void> {
-    const { store, incoming, onHealed, clock } = this.#options;
+    const { store, incoming, clock } = this.#options;
     if (addresses.length === 0) return;
     if (addresses.some((address) => !store.isDurable(address))) await incoming.flush();
     for (const address of addresses) {
@@ -299,7 +304,7 @@ export class Repair {
       if (missing === null) continue;
       this.healedObjects++;
       this.healedBytes += missing.length;
-      if (missing.isDamaged) onHealed(address);
+      if (missing.isDamaged) this.#noteHealed(address);
     }
   }
 }

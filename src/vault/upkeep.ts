@@ -91,6 +91,7 @@ export class Upkeep {
     bytesMax: number,
   ): Promise<{ next: string | null; checkedBytes: number; damaged: Address[] }> {
     const { database, store } = this.#context;
+    if (cursor === null) this.#scrubbed = null; // what was put since the last time round is read in this one
     const from = parseCursor(cursor);
     const damaged: Address[] = [];
     let checkedBytes = 0;

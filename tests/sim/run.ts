@@ -23,7 +23,7 @@ const MOTION_MS_MAX = 90 * MINUTE;
 /** Once nothing goes wrong any more, all is well again after this long. */
 const HEAL_MS_MAX = 20 * MINUTE;
 /** Where bytes have rotted: a scrub finds it within the hour, and a scan what is short of copies after it. */
-const SCRUB_MS_MAX = 130 * MINUTE;
+const SCRUB_MS_MAX = 70 * MINUTE;
 /** So often a fault is tried for which there is no node at the time. */
 const ATTEMPTS_MAX = 4;
 const LOOK_MS = 15 * SECOND;

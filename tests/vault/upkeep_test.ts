@@ -255,6 +255,12 @@ Deno.test("scrub: reads everything in small steps, and forgets what is damaged, 
   await store.flush();
   assertEquals((await read(owner.vault, "file")).length, 3_000_000);
   assertEquals((await scrubAll(500_000)).damaged, []);
+
+  await owner.vault.put("later", randomBytes(300_000, 2));
+  const later = packFrames(owner.folder).findLast(({ kind }) => kind === "sealed")!;
+  assertEquals(later.path, victim.path, "what is put later goes to the same pack");
+  flipBit(later.path, later.offset + 100);
+  assertEquals((await scrubAll(500_000)).damaged, [hex(later.address)]);
   await failure("usage", () => upkeep.scrub("nonsense", 1));
 });
 
