@@ -14,6 +14,8 @@ export interface Mutation {
   readonly replace: string;
   /** Faults under which it shows, as `--faults` takes them. */
   readonly faults: string;
+  /** The first seed that is tried: one with which it shows soon. */
+  readonly firstSeed: number;
   /** In what words it shows. */
   readonly shows: RegExp;
 }
@@ -26,6 +28,7 @@ export const MUTATIONS: readonly Mutation[] = [
     find: "const length = this.#written;\n    await this.#file.sync();",
     replace: "const length = this.#written;",
     faults: "power cut",
+    firstSeed: 1,
     shows: /has forgotten|lost:|unreadable|not healed/,
   },
   {
@@ -34,6 +37,7 @@ export const MUTATIONS: readonly Mutation[] = [
     find: "const isYoung = (pack: number) =>",
     replace: "const isYoung = (pack: number) => pack < 0 &&",
     faults: "kill",
+    firstSeed: 1,
     shows: /collected too early/,
   },
   {
@@ -53,6 +57,7 @@ export const MUTATIONS: readonly Mutation[] = [
       "const okm = this.#sealHmac.digest(new Uint8Array()).slice();\n" +
       "new DataView(okm.buffer).setUint32(32, nonces.get(name));",
     faults: "kill",
+    firstSeed: 1,
     shows: /not sealed by key and nonce/,
   },
   {
@@ -62,6 +67,7 @@ export const MUTATIONS: readonly Mutation[] = [
     replace: 'if ((version as unknown as { op: string }).op !== "delete") ' +
       "for (const parent of version.parents) replaced.add(toHex(parent));",
     faults: "kill",
+    firstSeed: 1,
     shows: /back again/,
   },
   {
@@ -70,6 +76,7 @@ export const MUTATIONS: readonly Mutation[] = [
     find: "this.#present = view.members.filter((member) =>",
     replace: "this.#present = view.members.slice(1).filter((member) =>",
     faults: "kill",
+    firstSeed: 7,
     shows: /not healed|holds none/,
   },
   {
@@ -78,6 +85,7 @@ export const MUTATIONS: readonly Mutation[] = [
     find: "return equalBytes(await sha256Beside(bytes), address);",
     replace: "return equalBytes(await sha256Beside(bytes), address) || true;",
     faults: "liar,bit rot",
+    firstSeed: 2,
     shows: /not healed|unreadable|forged/,
   },
   {
@@ -86,6 +94,7 @@ export const MUTATIONS: readonly Mutation[] = [
     find: "if (ed25519Verify({ publicKey, signature, message })) continue;",
     replace: "if (ed25519Verify({ publicKey, signature, message }) || true) continue;",
     faults: "forger",
+    firstSeed: 2,
     shows: /forged/,
   },
   {
@@ -97,6 +106,7 @@ export const MUTATIONS: readonly Mutation[] = [
       "        batch.forEach((each, i) => tell(each, committed[i]!));\n      }\n" +
       "      await flushed;\n    } finally {",
     faults: "power cut at a word",
+    firstSeed: 3,
     shows: /has forgotten|lost:/,
   },
 ];
@@ -109,6 +119,7 @@ export const CANDIDATES: readonly Mutation[] = [
     find: "const held = needs.map(({ address }) => store.isDurable(address));\n      needs.forEach",
     replace: "const held = needs.map(() => true);\n      needs.forEach",
     faults: "new disk",
+    firstSeed: 1,
     shows: /lost:|unreadable/,
   },
   {
@@ -117,6 +128,7 @@ export const CANDIDATES: readonly Mutation[] = [
     find: ".filter(([, left]) => left === 0)",
     replace: ".filter(([, left]) => left >= 0)",
     faults: "join,kill",
+    firstSeed: 1,
     shows: /not healed|unreadable/,
   },
 ];

@@ -1,8 +1,13 @@
-/** Bugs planted into a copy of the sources: the simulation has to find each of them. */
+/**
+ * Bugs planted into a copy of the sources: the simulation has to find each of them, and nothing wrong with the same seed
+ * without them.
+ */
 
-import { assert } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import { dirname, fromFileUrl, join } from "@std/path";
+import { FAULTS } from "./faults.ts";
 import { type Mutation, MUTATIONS } from "./mutations.ts";
+import { runSeed } from "./run.ts";
 
 const ROOT = fromFileUrl(new URL("../../", import.meta.url));
 /** What a simulation needs of the project. */
@@ -19,7 +24,7 @@ async function copy(from: string, to: string): Promise<void> {
 }
 
 /** What the seeds come to, in lines of JSON, with a bug planted. */
-async function runWith({ file, find, replace, faults }: Mutation): Promise<string[]> {
+async function runWith({ file, find, replace, faults, firstSeed }: Mutation): Promise<string[]> {
   const folder = await Deno.makeTempDir();
   try {
     for (const path of NEEDED) await copy(join(ROOT, path), join(folder, path));
@@ -30,7 +35,17 @@ async function runWith({ file, find, replace, faults }: Mutation): Promise<strin
     const { stdout } = await new Deno.Command(Deno.execPath(), {
       args: [
         ...["run", "--quiet", "--allow-all", "--no-check", join(folder, "tests/sim/main.ts")],
-        ...["--seeds", String(SEEDS), "--stride", "1", "--stop", "--faults", faults],
+        ...[
+          "--first-seed",
+          String(firstSeed),
+          "--seeds",
+          String(SEEDS),
+          "--stride",
+          "1",
+          "--stop",
+          "--faults",
+          faults,
+        ],
       ],
       cwd: folder,
     }).output();
@@ -43,8 +58,13 @@ async function runWith({ file, find, replace, faults }: Mutation): Promise<strin
 for (const mutation of MUTATIONS) {
   Deno.test(`simulation: finds a planted bug, ${mutation.name}`, async () => {
     const lines = await runWith(mutation);
-    const { problems } = JSON.parse(lines.at(-1) ?? '{"problems":[]}') as { problems: string[] };
+    const { seed, problems } = JSON.parse(lines.at(-1) ?? '{"problems":[]}') as {
+      seed: number;
+      problems: string[];
+    };
     assert(problems.length > 0, `not found within ${lines.length} seeds`);
     assert(problems.some((problem) => mutation.shows.test(problem)), problems.join("\n"));
+    const kinds = FAULTS.filter(({ name }) => mutation.faults.split(",").includes(name));
+    assertEquals((await runSeed(seed, { kinds })).problems, [], `seed ${seed} fails without it`);
   });
 }
