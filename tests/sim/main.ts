@@ -88,6 +88,7 @@ async function runShare(
 async function runMany({ first, count, jobs }: Record<"first" | "count" | "jobs", number>) {
   const begin = performance.now();
   const totals = { passed: 0, failed: 0, virtualMs: 0, operations: 0, acknowledged: 0 };
+  print(`--first-seed ${first} --seeds ${count}`); // so that it can be told again, whatever becomes of it
   const onTold = (told: Told) => {
     totals.virtualMs += told.virtualMs;
     totals.operations += told.operations;
