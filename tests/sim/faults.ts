@@ -5,6 +5,7 @@
  * @module
  */
 
+import { isVaultError, type NodeId } from "../../src/base/mod.ts";
 import { Dice } from "../soak/dice.ts";
 import { bent, forging, type Lies } from "./liar.ts";
 import type { SimNode } from "./node.ts";
@@ -14,6 +15,8 @@ const SECOND = 1000;
 const MINUTE = 60 * SECOND;
 /** Nodes that a world has at most. */
 const NODES_MAX = 8;
+/** So often an owner is told the same. */
+const TRIES_MAX = 60;
 
 /** A kind of fault. */
 export interface FaultKind {
@@ -53,6 +56,23 @@ async function withNode(
 async function restart(world: World, node: SimNode, dice: Dice): Promise<void> {
   await world.time.sleep(dice.below(2 * MINUTE));
   await world.bringUp(node);
+}
+
+/** An owner shuts a node out: told again if its disk fails, or if it is new itself and has not heard of that node yet. */
+async function evict(world: World, owner: SimNode, node: NodeId): Promise<void> {
+  for (let tries = 1;; tries++) {
+    const { running } = owner;
+    try {
+      if (running !== null) {
+        await Promise.race([running.peers.evict(node), running.life.ended]);
+        if (running.life.isAlive) return;
+      }
+    } catch (error) {
+      if (!isVaultError(error) || tries === TRIES_MAX) throw error;
+      world.trace.note(owner.name, `evict: ${error.code}, ${error.message}`);
+    }
+    await world.time.sleep(5 * SECOND);
+  }
 }
 
 /** From here on a member shows others something else than what its vault lends. */
@@ -302,13 +322,12 @@ export const FAULTS: readonly FaultKind[] = [
         world,
         dice,
         async (node) => {
-          const running = owner.running;
-          if (running === null) return false;
+          if (!owner.isUp) return false;
           world.trace.note(node.name, `is evicted by ${owner.name}`);
           world.lose(node);
           node.isEvicted = true;
           world.oracle.noteCut(node, await world.oracle.knownAt(owner));
-          await Promise.race([running.peers.evict(node.id), running.life.ended]);
+          await evict(world, owner, node.id);
           node.isMember = false;
           return true;
         },
@@ -330,9 +349,8 @@ export const FAULTS: readonly FaultKind[] = [
         node.replaceDisk();
         await world.time.sleep(dice.below(2 * MINUTE));
         await until(world, () => host.isUp);
-        const running = host.running!;
         world.oracle.noteCut(node, await world.oracle.knownAt(host));
-        await Promise.race([running.peers.evict(old), running.life.ended]);
+        await evict(world, host, old);
         await until(world, () => host.isUp);
         const token = await world.invite(host, node.isOwner);
         await world.bringUp(node, token);
