@@ -26,10 +26,6 @@ export class AddressMap<V> {
     return this.#values.size;
   }
 
-  has(address: Address): boolean {
-    return this.#values.has(keyOf(address));
-  }
-
   get(address: Address): V | undefined {
     return this.#values.get(keyOf(address));
   }
@@ -41,10 +37,6 @@ export class AddressMap<V> {
   /** False if it was not there. */
   delete(address: Address): boolean {
     return this.#values.delete(keyOf(address));
-  }
-
-  clear(): void {
-    this.#values.clear();
   }
 
   values(): IterableIterator<V> {

@@ -42,16 +42,10 @@ export class Caretaker {
   /** Since when a collection is due that waits for others; `null` if none is. */
   #waitsSinceMs: number | null = null;
   #unsubscribe: () => void = () => {};
-  #scrubbedBytes = 0;
 
   constructor(options: CaretakerOptions) {
     this.#options = options;
     this.#collectDueMs = options.clock.now() + COLLECT_MS;
-  }
-
-  /** Bytes that were read and checked since the start. */
-  get scrubbedBytes(): number {
-    return this.#scrubbedBytes;
   }
 
   start(): void {
@@ -95,7 +89,6 @@ export class Caretaker {
         try {
           const step = await upkeep.scrub(cursor, bytesMax);
           cursor = step.next;
-          this.#scrubbedBytes += step.checkedBytes;
           if (step.damaged.length > 0) onDamaged(step.damaged);
           // One object may be larger than a step.
           await tasks.sleep(Math.max(0, Math.ceil(1000 * step.checkedBytes / rate) - restMs));

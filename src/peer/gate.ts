@@ -22,11 +22,6 @@ export class Gate {
     this.#bounds = bounds;
   }
 
-  /** How many are inside. */
-  get count(): number {
-    return this.#count;
-  }
-
   #fits(bytes: number): boolean {
     if (this.#count === 0) return true;
     const { countMax, bytesMax } = this.#bounds();

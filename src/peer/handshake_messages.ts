@@ -8,7 +8,6 @@ import {
   ByteReader,
   type Bytes,
   ByteWriter,
-  compareBytes,
   ED25519_PUBLIC_KEY_BYTES,
   ED25519_SIGNATURE_BYTES,
   encodeUtf8,
@@ -255,9 +254,4 @@ export function proofTranscript(
 /** What the welcome's code covers. */
 export function welcomeTranscript(said: { transcript: Bytes; welcomeBody: Bytes }): Bytes {
   return sha256(encodeUtf8("govault welcome 1"), said.transcript, sha256(said.welcomeBody));
-}
-
-/** Whether two byte strings are the same, for public values. */
-export function isSame(a: Bytes, b: Bytes): boolean {
-  return compareBytes(a, b) === 0;
 }

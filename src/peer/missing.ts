@@ -46,10 +46,6 @@ export class MissingList {
     return this.#over.objects > 0;
   }
 
-  has(address: Address): boolean {
-    return this.#objects.has(address);
-  }
-
   /** Notes an object that is missing; one that is known stays as it is. */
   add(address: Address, length: number, dueMs: number, { isDamaged = false } = {}): void {
     const known = this.#objects.get(address);

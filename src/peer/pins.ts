@@ -25,10 +25,6 @@ export class Pins {
     this.#clock = clock;
   }
 
-  get size(): number {
-    return this.#until.size;
-  }
-
   add(address: Address): void {
     const key = keyOf(address);
     const now = this.#clock.now();

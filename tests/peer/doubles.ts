@@ -21,6 +21,7 @@ import {
 import {
   decodeInventory,
   decodeSegment,
+  type Inventory,
   type InventoryEntry,
   makeInventory,
   nextClock,
@@ -410,9 +411,9 @@ export class LogWriter {
     });
   }
 
-  /** A segment of puts, each of which needs some objects. */
+  /** A segment of puts, each of which needs some objects, or names an inventory as it is given. */
   segment(
-    puts: readonly (readonly InventoryEntry[])[],
+    puts: readonly (readonly InventoryEntry[] | Inventory)[],
     { nowMs = Date.now(), bodies = encodeUtf8("sealed bodies") } = {},
   ) {
     const builder = new SegmentBuilder({
@@ -424,7 +425,9 @@ export class LogWriter {
     });
     const objects: PublicObject[] = [];
     for (const needs of puts) {
-      const made = makeInventory(packEntries(needs));
+      const made = "parts" in needs || "entries" in needs && !Array.isArray(needs)
+        ? { inventory: needs as Inventory, objects: [] }
+        : makeInventory(packEntries(needs as readonly InventoryEntry[]));
       objects.push(...made.objects);
       this.#clock = nextClock(this.#clock, nowMs);
       this.previous = builder.add({

@@ -208,6 +208,44 @@ Deno.test("log sync: what may not enter is refused, told, and keeps nothing else
   }
 });
 
+Deno.test("log sync: behind a gap nothing enters, nor with an inventory that can't be read", async () => {
+  for (const what of ["gap", "inventory"] as const) {
+    const { net, nodes: [victim, liar, a] } = makeNet("victim", "liar", "a");
+    const { writer } = a!;
+    const good = writer.segment([[]]);
+    const [garbage] = await liar!.storeObjects([someBytes(1)], "public");
+    const { address } = garbage!;
+    const next = what === "gap" ? writer.segment([[]]) : null;
+    const bad = what === "gap"
+      ? writer.segment([[]])
+      : writer.segment([{ parts: [{ address, count: 100 }] }]);
+    liar!.tamper = (name) => {
+      if (name === "heads") {
+        return { heads: [{ node: a!.id, last: 9n, digest: new Uint8Array(32) }] };
+      }
+      if (name === "segments") return { segments: [good.bytes, bad.bytes] };
+    };
+    net.connect(victim!, liar!);
+    victim!.start();
+    try {
+      const said = () => victim!.eventsOf("refused").map(({ reason }) => reason).join();
+      await until(() => last(victim!, a!) === 1n, "the good record");
+      assertEquals(victim!.ledger.segmentAddresses(a!.id).length, 1);
+      if (next === null) {
+        await until(() => said().includes("can't be read"), "the refusal");
+        assert(!victim!.holds(address));
+      } else {
+        for (const segment of [good, next, bad]) await enter(a!, segment);
+        net.connect(victim!, a!);
+        await until(() => last(victim!, a!) === 3n, "what was missing");
+      }
+      assertEquals(last(victim!, a!), next === null ? 1n : 3n);
+    } finally {
+      await net.stop();
+    }
+  }
+});
+
 Deno.test("log sync: of an evicted node only what was known by then, of a stranger nothing", async () => {
   const { net, nodes: [a, b, gone] } = makeNet("a", "b", "gone");
   for (let i = 0; i < 3; i++) await enter(a!, gone!.writer.segment([[]]));

@@ -166,6 +166,37 @@ Deno.test("scrub: a damaged object is fetched again, and it is told", async () =
   });
 });
 
+Deno.test("scrub: one that fails is told, and the next finds what is damaged", async () => {
+  const time = new TestTime();
+  const net = new TestNet({ clock: time, timers: time });
+  const [a] = net.add("a");
+  const scrub = a!.upkeep.scrub.bind(a!.upkeep);
+  let fails = 1;
+  a!.upkeep.scrub = (...args) =>
+    fails-- > 0 ? Promise.reject(new Error("a bad sector")) : scrub(...args);
+  const [need] = await a!.storeObjects([someBytes(1)]);
+  await a!.store.damage(need!.address);
+  net.startAll();
+  await time.pass(LIVE_SCAN_MS + 60_000);
+  assertEquals(a!.eventsOf("failed").map(({ action, error }) => `${action}: ${error}`), [
+    "scrub: Error: a bad sector",
+  ]);
+  assert(!a!.holds(need!.address), "the damage was not found");
+  await net.stop();
+});
+
+Deno.test("collect: what could not be done is tried again soon, not in an hour", async () => {
+  await withTime(["a"], async (_net, time, a) => {
+    const [need] = await a!.storeObjects([someBytes(1)]);
+    const collect = a!.upkeep.collect.bind(a!.upkeep);
+    let busy = 2;
+    a!.upkeep.collect = (options) =>
+      busy-- > 0 ? Promise.resolve({ freedBytes: 0, isDone: false }) : collect(options);
+    await time.pass(LIVE_SCAN_MS + 60_000);
+    assertEquals([busy, a!.holds(need!.address)], [-1, false]);
+  });
+});
+
 Deno.test("scrub: a damaged inventory and a damaged segment are healed too", async () => {
   await withTime(["a", "b"], async (_net, time, a, b) => {
     await a!.put(objects(100));
