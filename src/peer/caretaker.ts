@@ -82,6 +82,7 @@ export class Caretaker {
     while (true) {
       const beganMs = clock.now();
       let cursor: string | null = null;
+      let isThrough = false;
       do {
         const bytesMax = Math.min(SCRUB_STEP_BYTES, rate);
         const restMs = Math.ceil(1000 * bytesMax / rate);
@@ -89,6 +90,7 @@ export class Caretaker {
         try {
           const step = await upkeep.scrub(cursor, bytesMax);
           cursor = step.next;
+          isThrough = cursor === null;
           if (step.damaged.length > 0) onDamaged(step.damaged);
           // One object may be larger than a step.
           await tasks.sleep(Math.max(0, Math.ceil(1000 * step.checkedBytes / rate) - restMs));
@@ -97,7 +99,7 @@ export class Caretaker {
           tasks.fail("scrub", error);
           await tasks.sleep(COLLECT_AGAIN_MS);
         }
-      } while (cursor !== null);
+      } while (!isThrough);
       await tasks.sleep(Math.max(0, SCRUB_PASS_MS_MIN - (clock.now() - beganMs)));
     }
   }

@@ -174,7 +174,10 @@ export class Membership {
         hint: "evict it on another node that owns the network",
       });
     }
-    if (roster.stateOf(node) === "evicted") return [];
+    if (roster.stateOf(node) === "evicted") {
+      await this.#world.file.save(); // the disk may have failed when it was evicted
+      return [];
+    }
     if (roster.stateOf(node) === "unknown") {
       throw new VaultError("not_found", `Cannot evict node ${shortHex(node)}: it is no member`);
     }

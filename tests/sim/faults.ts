@@ -331,7 +331,9 @@ export const FAULTS: readonly FaultKind[] = [
           node.isMember = false;
           return true;
         },
-        (node) => node !== owner && world.mayLose(node) && node.isMember,
+        // Who has just been invited and not come yet would stay out with the secret that goes.
+        (node) =>
+          node !== owner && world.mayLose(node) && node.isMember && world.isAcquainted(owner),
       );
     },
   },

@@ -5,7 +5,7 @@
  */
 
 import { Buffer } from "node:buffer";
-import { crc32, encodeUtf8 } from "../../src/base/mod.ts";
+import { crc32, encodeUtf8, equalBytes } from "../../src/base/mod.ts";
 import type { NetworkEvent } from "../../src/daemon/types.ts";
 import { Dice } from "../soak/dice.ts";
 import { CONTENT_MARK, NAME_MARK } from "./contents.ts";
@@ -94,6 +94,13 @@ export class World {
   anOwner(dice: Dice, other?: SimNode): SimNode | null {
     const owners = this.members().filter((node) => node.isUp && node.isOwner && node !== other);
     return owners.length === 0 ? null : dice.pick(owners);
+  }
+
+  /** Whether a node knows all members. */
+  isAcquainted({ running }: SimNode): boolean {
+    const known = running?.peers.view().peers ?? [];
+    return this.members().filter((node) => node.running !== running)
+      .every(({ id }) => known.some((peer) => equalBytes(peer.node, id)));
   }
 
   /** One more node, not started. */
