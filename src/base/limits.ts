@@ -233,6 +233,8 @@ export const REPAIR_GRACE_MS = 1500;
 export const REPAIR_AGAIN_MS = 15_000;
 /** All that we should hold is gone through this often. */
 export const LIVE_SCAN_MS = 60 * 60_000;
+/** For an hour after a prune this often: a version made without knowing of it may need again what it dropped. */
+export const PRUNED_SCAN_MS = 10 * 60_000;
 /** A change of the view is this old before surplus goes. */
 export const SURPLUS_DELAY_MS = 60_000;
 /** Objects that others confirm before they are dropped, at a time. */

@@ -11,6 +11,7 @@ import {
   equalBytes,
   LIVE_SCAN_MS,
   PARTITIONS,
+  PRUNED_SCAN_MS,
   REPAIR_BATCH,
   REPAIR_BYTES_IN_FLIGHT,
   REPAIR_FLUSH_BYTES,
@@ -57,6 +58,8 @@ export class Repair {
   #live: Uint32Array = new Uint32Array(PARTITIONS);
   #scanDueMs = 0;
   #isScanning = false;
+  /** When a prune was last entered. */
+  #prunedMs = -Infinity;
   /** Whether segments were entered since the last scan began. */
   #hasNews = false;
   #wake: () => void = () => {};
@@ -180,7 +183,8 @@ export class Repair {
 
   async #scan(): Promise<void> {
     const { mesh, ledger, store, placement, clock, tasks } = this.#options;
-    this.#scanDueMs = clock.now() + LIVE_SCAN_MS;
+    const now = clock.now();
+    this.#scanDueMs = now + (now - this.#prunedMs < LIVE_SCAN_MS ? PRUNED_SCAN_MS : LIVE_SCAN_MS);
     this.#hasNews = false;
     this.#missing.beginScan();
     const before = this.#live.slice();
@@ -205,7 +209,10 @@ export class Repair {
     this.#hasNews = true;
     const dueMs = clock.now() + REPAIR_GRACE_MS;
     for (const record of records) {
-      if (record.kind === "prune") this.#scanDueMs = Math.min(this.#scanDueMs, dueMs);
+      if (record.kind === "prune") {
+        this.#scanDueMs = Math.min(this.#scanDueMs, dueMs);
+        this.#prunedMs = clock.now();
+      }
       if (!isVersionRecord(record)) continue;
       const { inventory } = record;
       if ("entries" in inventory) this.#noteNeeds(inventory.entries, dueMs);
