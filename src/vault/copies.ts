@@ -113,7 +113,7 @@ interface Wanted {
 /** What these versions need, by the log that their records stand in. */
 async function wantedBy(
   context: VaultContext,
-  { versions, recordsOnly = false }: { versions: readonly RecordId[]; recordsOnly?: boolean },
+  { versions }: { versions: readonly RecordId[] },
 ): Promise<Wanted[]> {
   const byLog = new Map<string, Wanted>();
   for (const id of versions) {
@@ -127,7 +127,7 @@ async function wantedBy(
     const wanted = byLog.get(name) ?? { node, last: 0n, needs: [] };
     byLog.set(name, wanted);
     if (sequence > wanted.last) wanted.last = sequence;
-    if (recordsOnly || body.kind === "delete") continue;
+    if (body.kind === "delete") continue;
     for (const need of needsOf(await loadManifest(context, body.manifest))) {
       wanted.needs.push(need);
     }
@@ -136,7 +136,7 @@ async function wantedBy(
 }
 
 /** What to make copies of: versions with all they need, or everything that this node has recorded so far. */
-export type CopyOf = { versions: readonly RecordId[]; recordsOnly?: boolean } | "records";
+export type CopyOf = { versions: readonly RecordId[] } | "records";
 
 /** Waits until `copies` nodes hold something durably, this one included; says how many do when no more can come. */
 export async function countCopies(

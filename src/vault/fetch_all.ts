@@ -71,7 +71,7 @@ function keptVersions(context: VaultContext): IndexedVersion[] {
 }
 
 /** @throws what the first failing one throws; the others have ended then */
-async function inParallel<T>(
+export async function inParallel<T>(
   items: readonly T[],
   width: number,
   work: (item: T) => Promise<void>,

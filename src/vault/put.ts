@@ -28,6 +28,7 @@ import {
 import type { ByteSource } from "./byte_source.ts";
 import { writeContent } from "./content_writer.ts";
 import type { VaultContext } from "./context.ts";
+import { hold } from "./hold.ts";
 import { type LoadedManifest, loadManifest, needsOf, storeManifest } from "./manifests.ts";
 import { isUnreadable } from "./read_object.ts";
 import type { IndexedVersion } from "./record_index.ts";
@@ -159,11 +160,17 @@ async function putInTurn(
   const { references, size, newChunks } = written;
   const result = { key: key.name, size, chunks: references.count, copies: 1, type: meta.type };
   if (isUnchanged(before, references, options.meta ?? {})) {
+    // What of it was lacking here has been stored: it is told to be stored once all of it is.
+    if (written.newChunks > 0) {
+      await hold(context, before.manifest!.objects, signal);
+      await context.store.flush();
+    }
     const { id, depth: version } = before.latest!;
     return { ...result, version, id, newChunks: 0, addedBytes: 0, unchanged: true };
   }
   signal?.throwIfAborted();
   const manifest = await storeManifest(context, references, before.manifest);
+  await hold(context, manifest.objects, signal);
   const addedBytes = written.addedBytes + manifest.addedBytes;
   const body: ContentBody = {
     kind: "put",
@@ -216,11 +223,11 @@ export function deleteKey(context: VaultContext, keyText: string): Promise<Versi
   });
 }
 
-/** Makes an old version the newest. One that is the newest already is left as it is. */
+/** Makes an old version the newest, with all that it needs here. One that is the newest already is left as it is. */
 export function restoreVersion(
   context: VaultContext,
   keyText: string,
-  select: VersionSelector,
+  { select, signal }: { select: VersionSelector; signal: AbortSignal | undefined },
 ): Promise<VersionInfo> {
   const key = nameKey(context, keyText);
   return inTurn(context, key, async () => {
@@ -233,6 +240,7 @@ export function restoreVersion(
     const place: ManifestPlace = body.manifest;
     const restored: ContentBody = { ...body, kind: "restore", addedBytes: 0, manifest: place };
     const needs = needsOf(manifest);
+    await hold(context, needs, signal);
     const id = await commitVersion(context, key, {
       kind: "restore",
       before,

@@ -182,15 +182,20 @@ export class Vault implements AsyncDisposable {
     });
   }
 
-  /** Makes an old version the newest. @throws VaultError `not_found` */
+  /**
+   * Makes an old version the newest. What of it lies on other nodes alone is fetched first.
+   *
+   * @throws VaultError `not_found`; `too_few_peers` if nobody in reach has all of it, and it is not restored
+   */
   restore(
     key: string,
     select: VersionSelector,
     options: CopyOptions & { signal?: AbortSignal } = {},
   ): Promise<VersionInfo> {
     return named(`Cannot restore ${quoteKey(key)}`, options, async () => {
-      const version = await restoreVersion(this.#context, key, select);
-      const what = { versions: [version.id], recordsOnly: true };
+      const { signal } = options;
+      const version = await restoreVersion(this.#context, key, { select, signal });
+      const what = { versions: [version.id] };
       await this.#waitForCopies(what, `the restore of ${quoteKey(key)}`, options);
       return version;
     });

@@ -1,5 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
-import { type Bytes, encodeUtf8, isVaultError } from "../../src/base/mod.ts";
+import { type Bytes, encodeUtf8, fromHex, isVaultError } from "../../src/base/mod.ts";
 import type { RemoteObjects, Vault } from "../../src/vault/mod.ts";
 import type * as peer from "../../src/peer/mod.ts";
 import {
@@ -283,6 +283,46 @@ Deno.test("close: ends the copying in the background", async () => {
   await asked;
   await bare.vault.close();
   assert(remote.requests.every(({ signal }) => signal!.aborted));
+});
+
+Deno.test("restore: all of the version is here once it is told to be restored; what no node gives is not restored", async () => {
+  await using nodes = await pair(async (vault) => {
+    await vault.put("file", LONG);
+    await vault.put("file", encodeUtf8("text"));
+  });
+  const { bare, remote } = nodes;
+  const first = { kind: "number", number: 1 } as const;
+  remote.isUp = false;
+  await failure("too_few_peers", () => bare.vault.restore("file", first));
+  assertEquals((await bare.vault.history("file")).length, 2);
+  remote.isUp = true;
+  await bare.vault.restore("file", first);
+  await bare.vault.attach(null);
+  assertSameBytes(await read(bare.vault, "file"), LONG);
+});
+
+Deno.test("put: what a manifest rests on is here too, once it is told to be stored", async () => {
+  await using nodes = await pair((vault) => vault.put("file", LONG));
+  const { bare, remote } = nodes;
+  const edited = LONG.slice();
+  edited[13_000_000]! ^= 1;
+  const { newChunks, chunks } = await bare.vault.put("file", edited);
+  assertEquals(newChunks, chunks, "none of the old version's chunks was here");
+  const before = remote.fetched;
+  await bare.vault.attach(null);
+  assertSameBytes(await read(bare.vault, "file"), edited);
+  assertEquals(remote.fetched, before);
+});
+
+Deno.test("put: what is unchanged, and was not here, is here once it is told to be stored", async () => {
+  await using nodes = await pair((vault) => vault.put("file", LONG));
+  const { bare } = nodes;
+  assert((await bare.vault.put("file", LONG)).unchanged);
+  await bare.vault.attach(null);
+  assertSameBytes(await read(bare.vault, "file"), LONG);
+  const { store } = bare.vault.peerSide();
+  const needed = liveAddresses(bare.vault, { isPublic: false }).map((name) => fromHex(name));
+  assert(needed.every((address) => store.isDurable(address)));
 });
 
 Deno.test("put: goes on a version whose manifest no node has, stating all that it needs", async () => {
