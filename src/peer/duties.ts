@@ -15,6 +15,8 @@ export interface Duty {
   readonly address: Address;
   readonly length: number;
   readonly isPublic: boolean;
+  /** Whether it may be needed by nobody, as {@link Ledger.live} says. */
+  readonly isInherited: boolean;
   /** Whether it is to be held here. */
   readonly isOurs: boolean;
   readonly isHere: boolean;
@@ -59,7 +61,7 @@ export async function visitDuties(
 ): Promise<Uint32Array> {
   const counts = new Uint32Array(PARTITIONS);
   const seen = new Seen();
-  for (const { entries, isPublic } of ledger.live()) {
+  for (const { entries, isPublic, isInherited = false } of ledger.live()) {
     if (slices.isOver()) await slices.next();
     for (let i = 0; i < entries.count; i++) {
       if (slices.isOver()) await slices.next();
@@ -69,6 +71,7 @@ export async function visitDuties(
         address,
         length: entries.length(i),
         isPublic,
+        isInherited,
         isOurs: isPublic || placement.isHolder(self, address),
         isHere: store.stat(address) !== null,
       });

@@ -20,6 +20,10 @@ export interface Missing {
   tries: number;
   /** Whether it was here and was found damaged. */
   isDamaged: boolean;
+  /** Whether it may be needed by nobody. */
+  isInherited: boolean;
+  /** Whether everybody who is up said last that they don't have it. */
+  isNowhere: boolean;
   /** The scan that saw it last. */
   scan: number;
 }
@@ -27,18 +31,25 @@ export interface Missing {
 /** A bounded list; what it can't take in is counted, and found again by the next scan. */
 export class MissingList {
   readonly #objects = new AddressMap<Missing>();
-  #bytes = 0;
   #scan = 0;
   #over = { objects: 0, bytes: 0 };
 
-  /** How many there are. */
+  /** How many there are. What may be needed by nobody, and nobody has, is none of them: a prune had it collected. */
   get count(): number {
-    return this.#objects.size + this.#over.objects;
+    return this.#sum(() => 1) + this.#over.objects;
   }
 
   /** How many bytes they have. */
   get bytes(): number {
-    return this.#bytes + this.#over.bytes;
+    return this.#sum(({ length }) => length) + this.#over.bytes;
+  }
+
+  #sum(of: (missing: Missing) => number): number {
+    let sum = 0;
+    for (const missing of this.#objects.values()) {
+      if (!missing.isInherited || !missing.isNowhere) sum += of(missing);
+    }
+    return sum;
   }
 
   /** Whether there are more than the list holds. */
@@ -47,19 +58,28 @@ export class MissingList {
   }
 
   /** Notes an object that is missing; one that is known stays as it is. */
-  add(address: Address, length: number, dueMs: number, { isDamaged = false } = {}): void {
+  add(
+    address: Address,
+    length: number,
+    dueMs: number,
+    { isDamaged = false, isInherited = false } = {},
+  ): void {
     const known = this.#objects.get(address);
     if (known !== undefined) {
+      // Of all lists that it stands in, one is enough that says for sure.
+      known.isInherited = isInherited && (known.isInherited || known.scan !== this.#scan);
       known.scan = this.#scan;
       known.isDamaged ||= isDamaged;
-      this.#bytes += length - known.length;
       known.length = length;
     } else if (this.#objects.size >= MISSING_MAX) {
       this.#over.objects++;
       this.#over.bytes += length;
     } else {
-      this.#objects.set(address, { length, dueMs, tries: 0, isDamaged, scan: this.#scan });
-      this.#bytes += length;
+      const scan = this.#scan;
+      const isNowhere = false;
+      this.#objects.set(address, {
+        ...{ length, dueMs, tries: 0, isDamaged, isInherited, isNowhere, scan },
+      });
     }
   }
 
@@ -68,7 +88,6 @@ export class MissingList {
     const known = this.#objects.get(address);
     if (known === undefined) return null;
     this.#objects.delete(address);
-    this.#bytes -= known.length;
     return known;
   }
 

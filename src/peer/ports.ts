@@ -75,9 +75,16 @@ export interface Ledger {
    * Everything that live versions of all vaults need, as lists in no order; some objects stand in several. The lists of
    * one call are those of one moment, and may be read on over many turns. `isPublic` objects are held by every node, the
    * others by those that placement names. What stands in a list that is lost is left out; the list itself is among the
-   * public objects. The length is 1 where nobody can tell it.
+   * public objects. The length is 1 where nobody can tell it. Of what is `isInherited` nobody knows without a key whether it
+   * is needed: a version that was dropped needed it, and one follows it of which the prune did not know.
    */
-  live(): Iterable<{ readonly entries: PackedEntries; readonly isPublic: boolean }>;
+  live(): Iterable<
+    {
+      readonly entries: PackedEntries;
+      readonly isPublic: boolean;
+      readonly isInherited?: boolean;
+    }
+  >;
   /** Called after a segment was entered, whoever wrote it; returns how to stop that. */
   onEntered(listener: (segment: EnteredSegment) => void): () => void;
 }

@@ -194,7 +194,9 @@ export class Repair {
       placement: placement(),
       slices: tasks.slices(),
     }, (duty: Duty) => {
-      if (duty.isOurs && !duty.isHere) this.#missing.add(duty.address, duty.length, clock.now());
+      const { address, length, isInherited } = duty;
+      if (!duty.isOurs || duty.isHere) return;
+      this.#missing.add(address, length, clock.now(), { isInherited });
     });
     this.#missing.endScan();
     // What was entered meanwhile counts too.
@@ -291,6 +293,7 @@ export class Repair {
     }
     const isHere = await incoming.receive(address, async () => {
       const found = await fetcher.find(address, { signal });
+      missing.isNowhere = found.kind === "absent";
       return found.kind === "found" ? { kind: found.object, bytes: found.bytes } : null;
     });
     if (!isHere) this.#missing.postpone(missing, clock.now());

@@ -162,9 +162,16 @@ export class Ledger {
   /**
    * What live versions of all vaults need, and the segments, as of this call: lists in no order, some objects in several.
    * May be read on over many turns. Where a list is lost, what stands in it is left out, and the list itself is among the
-   * public objects; of a segment or prune list that is not here the length is 1, as nobody can tell it.
+   * public objects; of a segment or prune list that is not here the length is 1, as nobody can tell it. What is
+   * `isInherited` a version needed that was dropped by somebody who didn't know one that follows it: that one may need it.
    */
-  live(): Iterable<{ readonly entries: PackedEntries; readonly isPublic: boolean }> {
+  live(): Iterable<
+    {
+      readonly entries: PackedEntries;
+      readonly isPublic: boolean;
+      readonly isInherited: boolean;
+    }
+  > {
     const context = this.#context;
     const plan = context.database.guard(() => planLive(context));
     const read = (address: Address) => context.store.getSync(address);

@@ -44,10 +44,13 @@ export interface PlannedPrune {
 /** No prune. */
 export const NOTHING_PLANNED: PlannedPrune = { dropped: new Set(), carried: new Map() };
 
+/** Whether a version is kept, or was dropped and one that is kept may need of it what nobody has said, or was dropped. */
+type Standing = "kept" | "inherited" | "dropped";
+
 /** Which lists of one vault count. */
 interface VaultPlan {
-  /** Whether a version's inventory is live, by the address (hex) of its segment and its place there. */
-  readonly inventories: ReadonlyMap<string, ReadonlyMap<number, boolean>>;
+  /** How a version's inventory counts, by the address (hex) of its segment and its place there. */
+  readonly inventories: ReadonlyMap<string, ReadonlyMap<number, Standing>>;
   /** Versions (hex) for which what was carried is live. */
   readonly carried: ReadonlySet<string>;
   /** The prune lists in which it stands. */
@@ -65,8 +68,17 @@ export interface LivePlan {
 
 /** A list, as it is come upon. */
 export type NamedList =
-  /** `isLive`: else only versions that were dropped name these objects. `isPublic`: every node holds them. */
-  | { what: "entries"; vault: string; isLive: boolean; isPublic: boolean; entries: PackedEntries }
+  | {
+    what: "entries";
+    vault: string;
+    /** Else only versions that were dropped name these objects. */
+    isLive: boolean;
+    /** Every node holds them. */
+    isPublic: boolean;
+    /** A version that was dropped needed them; one that is kept needs some of them, or none. */
+    isInherited: boolean;
+    entries: PackedEntries;
+  }
   /** A list that is live and can't be read. */
   | { what: "lost"; vault: string; kind: "segment" | "inventory" | "prune list"; address: Address };
 
@@ -127,16 +139,16 @@ function planVault(
   },
 ): VaultPlan {
   const { inventoryOf, carriedOf, missing } = liveLists(nodes);
-  const inventories = new Map<string, Map<number, boolean>>();
-  const note = ({ segment, position }: Node, isLive: boolean) => {
+  const inventories = new Map<string, Map<number, Standing>>();
+  const note = ({ segment, position }: Node, standing: Standing) => {
     const address = addressOf.get(segment);
     if (address === undefined) return;
     const places = inventories.get(address);
-    if (places === undefined) inventories.set(address, new Map([[position, isLive]]));
-    else places.set(position, isLive);
+    if (places === undefined) inventories.set(address, new Map([[position, standing]]));
+    else places.set(position, standing);
   };
-  for (const node of nodes) note(node, false);
-  for (const node of inventoryOf) note(node, true);
+  for (const node of nodes) note(node, "dropped");
+  for (const node of inventoryOf) note(node, node.dropped ? "inherited" : "kept");
   const ids = new Set(carriedOf.map(({ id }) => toHex(id)));
   const lists = new Map<string, Address>();
   for (const id of ids) {
@@ -172,7 +184,7 @@ export function* namedLists(
       yield* listsOf(context, record, {
         vault,
         // A version that is known from another segment counts there.
-        isLive: states?.get(position) ?? false,
+        standing: states?.get(position) ?? "dropped",
         open,
         read,
       });
@@ -191,6 +203,7 @@ function publicList(vault: string, entries: readonly InventoryEntry[]): NamedLis
     vault,
     isLive: true,
     isPublic: true,
+    isInherited: false,
     entries: packEntries(entries),
   };
 }
@@ -199,9 +212,9 @@ function publicList(vault: string, entries: readonly InventoryEntry[]): NamedLis
 function* listsOf(
   context: Parts,
   record: RecordPublic,
-  { vault, isLive, open, read }: {
+  { vault, standing, open, read }: {
     vault: string;
-    isLive: boolean;
+    standing: Standing;
     open: InventoryEntry[];
     read: Read;
   },
@@ -211,22 +224,21 @@ function* listsOf(
   }
   if (!isVersionRecord(record)) return;
   const { inventory } = record;
+  const isLive = standing !== "dropped";
+  const how = { what: "entries", vault, isLive, isInherited: standing === "inherited" } as const;
   if ("entries" in inventory) {
     if (inventory.entries.count === 0) return;
-    yield { what: "entries", vault, isLive, isPublic: false, entries: inventory.entries };
+    yield { ...how, isPublic: false, entries: inventory.entries };
     return;
   }
   for (const { address, count } of inventory.parts) {
     const entry = { address, length: INVENTORY_HEADER_BYTES + count * ENTRY_BYTES };
     if (isLive) open.push(entry);
-    else {
-      const entries = packEntries([entry]);
-      yield { what: "entries", vault, isLive, isPublic: true, entries };
-    }
+    else yield { ...how, isPublic: true, entries: packEntries([entry]) };
     // What only dropped versions needed may be gone for good: no reason to doubt the index.
     const readPart: Read = isLive ? read : (address) => context.store.getSync(address);
     const entries = decoded(address, readPart, decodeInventory);
-    if (entries !== null) yield { what: "entries", vault, isLive, isPublic: false, entries };
+    if (entries !== null) yield { ...how, isPublic: false, entries };
     else if (isLive) yield { what: "lost", vault, kind: "inventory", address };
   }
 }
@@ -239,7 +251,8 @@ function* carriedLists(
   if (list === null) return yield { what: "lost", vault, kind: "prune list", address };
   for (const { version, entries } of list.carried) {
     if (!carried.has(toHex(version)) || entries.count === 0) continue;
-    yield { what: "entries", vault, isLive: true, isPublic: false, entries };
+    const how = { isLive: true, isPublic: false, isInherited: false };
+    yield { what: "entries", vault, ...how, entries };
   }
 }
 

@@ -112,11 +112,21 @@ function chooseDropped(
  */
 async function planPrune(
   context: VaultContext,
-  { all, dropped }: { all: IndexedVersion[]; dropped: IndexedVersion[] },
+  { all, dropped, isCarried = () => true }: {
+    all: IndexedVersion[];
+    dropped: IndexedVersion[];
+    /** Of those that stay, and that an earlier prune did not know, which are carried for. */
+    isCarried?: (version: IndexedVersion) => boolean;
+  },
 ): Promise<Plan> {
   const going = new Map(dropped.map((version) => [toHex(version.id), version]));
+  const gone = idSet(all.filter((version) => version.dropped).map(({ id }) => id));
+  const carriedBefore = context.database.guard(() => context.index.carriedOf(context.keys.vaultId));
+  const isUncarried = (version: IndexedVersion) =>
+    isOrphaned(version, gone) && !carriedBefore.has(toHex(version.id)) && isCarried(version);
   const heirs = all.filter((version) =>
-    !version.dropped && !going.has(toHex(version.id)) && isOrphaned(version, going)
+    !version.dropped && !going.has(toHex(version.id)) &&
+    (isOrphaned(version, going) || isUncarried(version))
   );
   const carried: { heir: IndexedVersion; entries: PackedEntries }[] = [];
   for (const heir of heirs) {
@@ -130,13 +140,13 @@ async function planPrune(
   return {
     versions: all.filter((version) => !version.dropped).length,
     dropped: [...going.values()],
-    carried: carried.filter(({ heir }) => isOrphaned(heir, going))
+    carried: carried.filter(({ heir }) => isOrphaned(heir, going) || isOrphaned(heir, gone))
       .map(({ heir, entries }) => ({ version: heir.id, entries })),
   };
 }
 
 /** Whether the first parent of a version goes. */
-function isOrphaned(version: IndexedVersion, going: ReadonlyMap<string, IndexedVersion>): boolean {
+function isOrphaned(version: IndexedVersion, going: { has(id: string): boolean }): boolean {
   const base = version.parents[0];
   return base !== undefined && going.has(toHex(base));
 }
@@ -169,7 +179,7 @@ async function inheritedBy(context: VaultContext, version: IndexedVersion): Prom
 
 /** Makes a prune durable: its lists, then its record. */
 async function commitPrune(context: VaultContext, { dropped, carried }: Plan): Promise<void> {
-  if (dropped.length === 0) return;
+  if (dropped.length === 0 && carried.length === 0) return;
   const lists = splitPruneList({ dropped: dropped.map(({ id }) => id), carried }).map((list) => {
     const bytes = encodePruneList(list);
     return { address: sha256(bytes), bytes };
@@ -182,6 +192,22 @@ async function commitPrune(context: VaultContext, { dropped, carried }: Plan): P
   await context.committer.commit({
     record: (clock) => ({ kind: "prune", clock, lists: addresses }),
     body: { kind: "prune" },
+  });
+}
+
+/**
+ * Says what versions that this node wrote need of ones that somebody dropped who did not know of them. Until that is said, all
+ * that the dropped ones needed counts, as nobody can tell without the key what of it is needed.
+ *
+ * @throws VaultError as a put
+ */
+export function carryForHeirs(context: VaultContext): Promise<void> {
+  const { database, gate, index, nodeId } = context;
+  return gate.share(async () => {
+    const all = database.guard(() => index.allVersions());
+    const isCarried = ({ segment }: IndexedVersion) =>
+      database.guard(() => equalBytes(index.segment(segment).node, nodeId));
+    await commitPrune(context, await planPrune(context, { all, dropped: [], isCarried }));
   });
 }
 

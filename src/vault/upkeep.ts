@@ -15,6 +15,7 @@ import {
 import { type FrameRow, matchesAddress } from "../store/mod.ts";
 import type { VaultContext } from "./context.ts";
 import { collectMarked, markLive } from "./garbage.ts";
+import { carryForHeirs } from "./prune.ts";
 import { forgetSeen } from "./seen.ts";
 
 /** Keeps a store in order. */
@@ -39,6 +40,12 @@ export class Upkeep {
   ): Promise<{ freedBytes: number; isDone: boolean }> {
     const { attachment, gate } = this.#context;
     attachment.isPinned = isPinned;
+    try {
+      await carryForHeirs(this.#context);
+    } catch (error) {
+      // Where nothing can be written, room is what is needed; it is said the next time.
+      if (!isVaultError(error)) throw error;
+    }
     let freedBytes = 0;
     while (true) {
       signal.throwIfAborted();

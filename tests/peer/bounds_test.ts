@@ -79,6 +79,23 @@ Deno.test("Pins: end by themselves, and of too many the oldest go", () => {
   assertEquals(pins.has(addressOf(PINS_MAX)), false);
 });
 
+Deno.test("MissingList: what may be needed by nobody, and nobody has, is not counted; by one list that is sure it is", () => {
+  const list = new MissingList();
+  const scan = (isInherited: boolean[]) => {
+    list.beginScan();
+    for (const each of isInherited) list.add(addressOf(1), 7, 0, { isInherited: each });
+    list.endScan();
+  };
+  scan([true]);
+  assertEquals([list.count, list.bytes], [1, 7], "it has not been asked for");
+  list.due(0, 1)[0]!.missing.isNowhere = true;
+  assertEquals([list.count, list.bytes], [0, 0]);
+  scan([true, false, true]);
+  assertEquals([list.count, list.bytes], [1, 7]);
+  scan([true, true]);
+  assertEquals([list.count, list.bytes], [0, 0]);
+});
+
 Deno.test("MissingList: what it can't take in is counted, and found by the next scan", () => {
   const list = new MissingList();
   for (let i = 0; i < MISSING_MAX + 3; i++) list.add(addressOf(i), 10, T0);

@@ -6,7 +6,7 @@
  * @module
  */
 
-import { equalBytes, sha256, toHex } from "../../src/base/mod.ts";
+import { type Address, equalBytes, sha256, toHex } from "../../src/base/mod.ts";
 import type { SimNode } from "./node.ts";
 
 /** What {@link examine} looks at. */
@@ -55,31 +55,38 @@ async function copies(
 ): Promise<string[]> {
   const problems: string[] = [];
   const wanted = Math.min(replicas, nodes.length);
-  const checked = new Set<string>();
-  const { ledger } = nodes[0]!.running!.vault.peerSide();
-  for (const { entries, isPublic } of ledger.live()) {
-    for (let i = 0; i < entries.count; i++) {
-      const address = entries.address(i).slice();
-      const name = toHex(address);
-      if (checked.has(name)) continue;
-      checked.add(name);
-      const holders = [];
-      for (const node of nodes) {
-        const { store } = node.running!.vault.peerSide();
-        if (store.stat(address) === null) continue;
-        if (readsAll && !equalBytes(sha256((await store.get(address))!), address)) continue;
-        holders.push(node.name);
-      }
-      if (holders.length === 0 && mayLack) continue;
-      const enough = isPublic ? nodes.length : wanted;
-      if (holders.length >= enough) continue;
-      const kind = isPublic ? "public object" : "object";
-      problems.push(
-        `${kind} ${name.slice(0, 8)} is on ${holders.length} of ${enough}: ${holders.join(" ")}`,
-      );
+  for (const [name, { address, isPublic, isInherited }] of liveObjects(nodes[0]!)) {
+    const holders = [];
+    for (const node of nodes) {
+      const { store } = node.running!.vault.peerSide();
+      if (store.stat(address) === null) continue;
+      if (readsAll && !equalBytes(sha256((await store.get(address))!), address)) continue;
+      holders.push(node.name);
     }
+    // A dropped version needed it. Whether one that is kept does, nobody can say without the key: it shows when all are read.
+    if (holders.length === 0 && (mayLack || isInherited)) continue;
+    const enough = isPublic ? nodes.length : wanted;
+    if (holders.length >= enough) continue;
+    const kind = isPublic ? "public object" : "object";
+    problems.push(
+      `${kind} ${name.slice(0, 8)} is on ${holders.length} of ${enough}: ${holders.join(" ")}`,
+    );
   }
   return problems;
+}
+
+/** What is live as a node sees it, by address in hex; inherited if no list says that it is needed for sure. */
+function liveObjects(node: SimNode) {
+  const found = new Map<string, { address: Address; isPublic: boolean; isInherited: boolean }>();
+  for (const { entries, ...how } of node.running!.vault.peerSide().ledger.live()) {
+    for (let i = 0; i < entries.count; i++) {
+      const address = entries.address(i).slice();
+      const known = found.get(toHex(address));
+      if (known === undefined) found.set(toHex(address), { address, ...how });
+      else known.isInherited &&= how.isInherited;
+    }
+  }
+  return found;
 }
 
 /** How many live objects each node holds that are placed, to be compared with its fair share. */

@@ -139,6 +139,82 @@ Deno.test("collect: a prune drops versions of its own vault alone", async () => 
   assertEquals((await again.history("file")).length, 1);
 });
 
+/** Two owners: `late` put a version on one that `early` dropped meanwhile without knowing of it. Logs are carried. */
+async function pruneUnawares() {
+  const early = await strangerNode();
+  const first = randomBytes(3_000_000, 1);
+  await early.vault.put("file", first);
+  const late = await ownerNode(early.vault);
+  await carryLogs(early.vault, late.vault);
+  const content = first.slice(0, 2_500_000); // the first chunk is in it, the last one isn't
+  const { id } = await late.vault.put("file", content);
+  const objects = liveAddresses(early.vault, { isPublic: false });
+  await early.vault.put("file", encodeUtf8("of early"));
+  await early.vault.prune({ keepLast: 1 });
+  assertEquals(await objectsHere(early.vault, objects), []);
+  await carryLogs(early.vault, late.vault);
+  await carryLogs(late.vault, early.vault);
+  return {
+    early: early.vault,
+    late: late.vault,
+    /** What the version needed that was dropped. */
+    objects,
+    /** Whether the version that follows it is whole. */
+    isReadable: async () => {
+      const bytes = await read(late.vault, "file", { kind: "id", prefix: hex(id) });
+      return bytes.every((byte, i) => byte === content[i]) && bytes.length === content.length;
+    },
+    async [Symbol.asyncDispose]() {
+      await late[Symbol.asyncDispose]();
+      await early[Symbol.asyncDispose]();
+    },
+  };
+}
+
+/** Of some objects those that are live, and those of them of which nobody knows whether they are needed. */
+function liveOf(vault: Vault, addresses: readonly string[]) {
+  const [sure, inherited] = [new Set<string>(), new Set<string>()];
+  for (const { entries, isInherited } of vault.peerSide().ledger.live()) {
+    for (const { address } of entries) {
+      if (addresses.includes(hex(address))) (isInherited ? inherited : sure).add(hex(address));
+    }
+  }
+  return { sure: [...sure].sort(), inherited: [...inherited].sort() };
+}
+
+Deno.test("collect: who wrote a version on one that was dropped unawares says what it needs, and the rest goes", async () => {
+  await using owners = await pruneUnawares();
+  const { early, late, objects, isReadable } = owners;
+  const nobodyKnows = { sure: [], inherited: objects };
+  for (const vault of [early, late]) assertEquals(liveOf(vault, objects), nobodyKnows);
+  await early.peerSide().upkeep.collect(pinNothing);
+  assertEquals(liveOf(early, objects), nobodyKnows, "it wrote no such version");
+  await late.peerSide().upkeep.collect(pinNothing);
+  await carryLogs(late, early);
+  const { sure, inherited } = liveOf(late, objects);
+  assert(sure.length > 0 && sure.length < objects.length);
+  assertEquals(inherited, []);
+  assertEquals(liveOf(early, objects), { sure, inherited });
+  await late.peerSide().upkeep.collect(pinNothing);
+  assert(await isReadable());
+  const heads = late.peerSide().ledger.heads();
+  await late.peerSide().upkeep.collect(pinNothing);
+  assertEquals(late.peerSide().ledger.heads(), heads, "it is said once");
+});
+
+Deno.test("prune: says what versions need that were made on one that was dropped unawares, whoever wrote them", async () => {
+  await using owners = await pruneUnawares();
+  const { early, late, objects, isReadable } = owners;
+  await carryObjects(late, early);
+  await early.prune({}, { dryRun: true });
+  assertEquals(liveOf(early, objects).inherited, objects);
+  await early.prune({});
+  await carryLogs(early, late);
+  for (const vault of [early, late]) assertEquals(liveOf(vault, objects).inherited, []);
+  await late.prune({});
+  assert(await isReadable());
+});
+
 Deno.test("collect: while a record of a vault is missing, nothing that it named goes, nor what nothing names", async () => {
   await using owner = await strangerNode();
   await using keeper = await strangerNode();
