@@ -35,6 +35,11 @@ export interface Disk {
   list(folder: string): string[];
   /** Length in bytes and time of last change (ms), or `null` if there is no such file. */
   stat(path: string): { size: number; mtime: number } | null;
+  /**
+   * Since when no name has come to a folder or gone from it: ms, the same as long as none does. `null` if a change just then
+   * could go unnoticed, as it was only now. A disk that can't tell has no such method.
+   */
+  restingSince?(folder: string): number | null;
   /** Makes a folder, and those above it. */
   makeFolder(path: string): void;
   /** Puts `from` in the place of `to`, atomically. */
@@ -44,6 +49,9 @@ export interface Disk {
   /** Makes creations, renames and removals in a folder durable. */
   syncFolder(folder: string): Promise<void>;
 }
+
+/** Two changes within this time may leave one time behind: FAT counts in steps of 2 s, others in far shorter ones. */
+const FOLDER_REST_MS = 2500;
 
 class DenoDiskFile implements DiskFile {
   readonly #file: Deno.FsFile;
@@ -112,6 +120,13 @@ export const denoDisk: Disk = {
       if (error instanceof Deno.errors.NotFound) return null;
       throw error;
     }
+  },
+  restingSince(folder) {
+    if (Deno.build.os === "windows") return null; // NTFS notes a folder's times when it finds leisure
+    const { ctime, mtime } = Deno.statSync(folder);
+    // A copy may have the original's mtime; nobody can set the other.
+    const since = (ctime ?? mtime)?.getTime();
+    return since === undefined || Date.now() - since < FOLDER_REST_MS ? null : since;
   },
   makeFolder(path) {
     Deno.mkdirSync(path, { recursive: true, mode: 0o700 });

@@ -146,6 +146,16 @@ function brokenBodies(records: readonly RecordPublic[], sealedBodies: Bytes): st
   return wanted ? "records without their bodies" : "bodies that no record has";
 }
 
+/**
+ * What the bytes of a segment say is the sequence number of its first record, unchecked; 0 for what is too short to say. Good
+ * for putting segments into the order in which they follow one another.
+ */
+export function firstSequenceOf(bytes: Bytes): number {
+  const at = MAGIC.length + 2 * KEY_BYTES;
+  if (bytes.length < at + 8) return 0;
+  return Number(new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(at));
+}
+
 /** What both signatures are over. */
 function signedMessage(unsigned: Uint8Array): Bytes {
   return new ByteWriter(SIGNED_PREFIX.length + HASH_BYTES)

@@ -38,6 +38,14 @@ export const STORE_SCHEMA = `
     intact INTEGER NOT NULL,
     crc INTEGER NOT NULL
   );
+  CREATE TABLE pack_totals(
+    row INTEGER PRIMARY KEY,
+    packs INTEGER NOT NULL,
+    objects INTEGER NOT NULL,
+    object_bytes INTEGER NOT NULL,
+    file_bytes INTEGER NOT NULL,
+    crc INTEGER NOT NULL
+  );
 `;
 
 /** Where an object lies. `offset` is that of its payload. */
@@ -66,6 +74,14 @@ export interface PackRow {
   bytes: number;
   /** Whether a scan found nothing in it but its header and whole frames. Only such a pack is appended to. */
   isIntact: boolean;
+}
+
+/** Sums over all packs. */
+export interface PackTotals {
+  packs: number;
+  objects: number;
+  objectBytes: number;
+  fileBytes: number;
 }
 
 /** The row of a pack that has just been created. */
@@ -113,6 +129,10 @@ function packOf(row: Row): PackRow {
 
 function packChecksum({ number, length, objects, bytes, isIntact }: PackRow): number {
   return rowChecksum(number, length, objects, bytes, Number(isIntact));
+}
+
+function totalsChecksum({ packs, objects, objectBytes, fileBytes }: PackTotals): number {
+  return rowChecksum(packs, objects, objectBytes, fileBytes);
 }
 
 const FRAME_COLUMNS = "row, address, label, kind, pack, offset, length, crc";
@@ -241,7 +261,11 @@ export class FrameIndex {
   }
 
   packs(): PackRow[] {
-    return this.#database.all(`SELECT ${PACK_COLUMNS} FROM packs ORDER BY number`).map(packOf);
+    const packs = this.#database.all(`SELECT ${PACK_COLUMNS} FROM packs ORDER BY number`).map(
+      packOf,
+    );
+    if (packs.length !== this.totals().packs) throw new IndexDamage("the packs do not add up");
+    return packs;
   }
 
   pack(number: number): PackRow | null {
@@ -253,13 +277,19 @@ export class FrameIndex {
   }
 
   lastPack(): PackRow | null {
-    const row = this.#database.get(
-      `SELECT ${PACK_COLUMNS} FROM packs ORDER BY number DESC LIMIT 1`,
-    );
-    return row === undefined ? null : packOf(row);
+    return this.lastPacks(1)[0] ?? null;
+  }
+
+  /** The packs with the highest numbers, the last one first. */
+  lastPacks(countMax: number): PackRow[] {
+    return this.#database.all(
+      `SELECT ${PACK_COLUMNS} FROM packs ORDER BY number DESC LIMIT ?`,
+      countMax,
+    ).map(packOf);
   }
 
   setPack(pack: PackRow): void {
+    this.#changeTotals(this.pack(pack.number), pack);
     this.#database.run(
       `INSERT OR REPLACE INTO packs(${PACK_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?)`,
       pack.number,
@@ -272,17 +302,56 @@ export class FrameIndex {
   }
 
   removePack(number: number): void {
+    this.#changeTotals(this.pack(number), null);
     this.#database.run("DELETE FROM packs WHERE number = ?", number);
   }
 
-  /** Objects and their bytes, and bytes of all packs. Grows with the number of packs, not of objects. */
-  totals(): { objects: number; objectBytes: number; fileBytes: number } {
-    const totals = { objects: 0, objectBytes: 0, fileBytes: 0 };
-    for (const pack of this.packs()) {
-      totals.objects += pack.objects;
-      totals.objectBytes += pack.bytes;
-      totals.fileBytes += pack.length;
+  /** Objects and their bytes, and bytes of all packs. */
+  totals(): PackTotals {
+    const row = this.#database.get("SELECT * FROM pack_totals WHERE row = 1");
+    if (row === undefined) {
+      if (this.lastPack() !== null) throw new IndexDamage("there are packs but no sums");
+      return { packs: 0, objects: 0, objectBytes: 0, fileBytes: 0 };
+    }
+    const totals = {
+      packs: integer(row, "packs"),
+      objects: integer(row, "objects"),
+      objectBytes: integer(row, "object_bytes"),
+      fileBytes: integer(row, "file_bytes"),
+    };
+    if (totalsChecksum(totals) !== integer(row, "crc")) {
+      throw new IndexDamage("the row of the packs' sums is damaged");
     }
     return totals;
+  }
+
+  #changeTotals(before: PackRow | null, after: PackRow | null): void {
+    const totals = this.totals();
+    for (const [pack, sign] of [[before, -1], [after, 1]] as const) {
+      if (pack === null) continue;
+      totals.packs += sign;
+      totals.objects += sign * pack.objects;
+      totals.objectBytes += sign * pack.bytes;
+      totals.fileBytes += sign * pack.length;
+    }
+    const { packs, objects, objectBytes, fileBytes } = totals;
+    this.#database.run(
+      "INSERT OR REPLACE INTO pack_totals VALUES (1, ?, ?, ?, ?, ?)",
+      packs,
+      objects,
+      objectBytes,
+      fileBytes,
+      totalsChecksum(totals),
+    );
+  }
+
+  /** Since when the folder of the packs had been at rest when all packs in it were indexed to their ends; null if unknown. */
+  indexedSince(): number | null {
+    const row = this.#database.get("SELECT value FROM meta WHERE name = 'indexed since'");
+    return row === undefined ? null : integer(row, "value");
+  }
+
+  setIndexedSince(ms: number): void {
+    this.#database.run("INSERT OR REPLACE INTO meta(name, value) VALUES ('indexed since', ?)", ms);
   }
 }

@@ -28,6 +28,8 @@ export class PackFolder {
   readonly #disk: Disk;
   readonly #folder: string;
   readonly #open = new Map<number, DiskFile>();
+  /** As far as it is known: nobody else makes packs, or removes them, while this process has the home. */
+  #highest: number | null = null;
 
   constructor(disk: Disk, folder: string) {
     this.#disk = disk;
@@ -43,6 +45,16 @@ export class PackFolder {
     return this.#disk.list(this.#folder).map(packNumber).filter((n) => n !== null).sort((a, b) =>
       a - b
     );
+  }
+
+  /** The highest number of all, 0 if there is none. */
+  highest(): number {
+    return this.#highest ??= this.numbers().at(-1) ?? 0;
+  }
+
+  /** See {@link Disk.restingSince}. */
+  restingSince(): number | null {
+    return this.#disk.restingSince?.(this.#folder) ?? null;
   }
 
   /** Whether there is such a pack. */
@@ -80,6 +92,7 @@ export class PackFolder {
       this.#disk.remove(this.path(number));
       throw error;
     }
+    if (this.#highest !== null) this.#highest = Math.max(number, this.#highest);
     return file;
   }
 
@@ -106,6 +119,7 @@ export class PackFolder {
   remove(number: number): void {
     this.close(number);
     this.#disk.remove(this.path(number));
+    if (number === this.#highest) this.#highest = null;
   }
 
   /** Makes the names of the packs durable: which there are, and which are gone. */

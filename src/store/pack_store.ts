@@ -53,9 +53,12 @@ export interface PackStoreOptions {
   labelOf: (prefix: Bytes) => Bytes | null;
   /**
    * Enters segments into the owner's index. Runs in the transaction that enters their frames; all objects that
-   * they name and that the store has can be read by `read`. Called again for all segments when the index is rebuilt.
+   * they name and that the store has can be read by `read`. Called again for all segments when the index is rebuilt, some
+   * megabytes of them at a time.
    */
   onSegments: (segments: StoredSegment[], read: (address: Address) => Bytes | null) => void;
+  /** Where a segment, which its owner has not looked at yet, says that it stands in its log. */
+  orderOf: (segment: Bytes) => number;
 }
 
 /** Objects in packs. See {@link ChunkStore} for the contract. */
@@ -87,6 +90,8 @@ export class PackStore implements ChunkStore {
       index: this.index,
       labelOf: options.labelOf,
       durableLength: (pack) => this.#appender.writerOf(pack)?.durable ?? null,
+      orderOf: options.orderOf,
+      readFrame: (frame) => this.readFrame(frame),
     });
     this.recovery = this.#recovery.report;
   }
@@ -117,11 +122,16 @@ export class PackStore implements ChunkStore {
     for (const number of unsure) await this.packs.syncPack(number);
     if (unsure.length > 0) await this.packs.sync();
 
-    this.#database.onRebuild(() => this.#enterFound(() => this.#recovery.enterAll()));
+    this.#database.onRebuild(() => this.#enterAll());
     if (behind === null) this.#database.rebuild("it was lost, or is not of these packs");
     else if (behind.length > 0) {
-      this.guard(() => this.#enterFound(() => this.#recovery.enterTails(behind)));
+      this.guard(() =>
+        this.#database.transaction(() => {
+          for (const page of this.#recovery.enterTails(behind)) this.#enterSegments(page);
+        })
+      );
     }
+    this.guard(() => this.#recovery.noteIndexed());
   }
 
   #packsBehind(): number[] | null {
@@ -134,8 +144,11 @@ export class PackStore implements ChunkStore {
     }
   }
 
-  #enterFound(enter: () => StoredSegment[]): void {
-    this.#database.transaction(() => this.#enterSegments(enter()));
+  #enterAll(): void {
+    const transaction = (work: () => void) => this.#database.transaction(work);
+    for (const page of this.#recovery.enterAll(transaction)) {
+      transaction(() => this.#enterSegments(page));
+    }
   }
 
   #enterSegments(segments: StoredSegment[]): void {

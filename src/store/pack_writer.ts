@@ -300,7 +300,7 @@ export class PackAppender {
 
   /** Makes sure that a pack with a higher number exists. */
   outnumber(pack: number): void {
-    if (pack < (this.#packs.numbers().at(-1) ?? 0)) return;
+    if (pack < this.#packs.highest()) return;
     try {
       this.#writer ??= this.#create();
     } catch (error) {

@@ -17,6 +17,7 @@ import {
   VaultError,
 } from "../base/mod.ts";
 import { Chunker, prepareCompression } from "../content/mod.ts";
+import { firstSequenceOf } from "../log/mod.ts";
 import {
   deriveVaultKeys,
   keyOfPhrase,
@@ -243,6 +244,7 @@ async function openStore(
     database,
     labelOf: labelOfSealed,
     onSegments: (segments, read) => entrance.enter(segments, read),
+    orderOf: firstSequenceOf,
   });
   return { store, entrance };
 }

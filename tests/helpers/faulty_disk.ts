@@ -92,7 +92,7 @@ class Inode {
 
 type Names = Map<string, Inode>;
 /** A change to the names in a folder that no sync has covered yet. */
-type NameChange = { folder: string; apply: (names: Names) => void };
+type NameChange = { folder: string; time: number; apply: (names: Names) => void };
 
 const SECTOR_BYTES = 512;
 
@@ -113,6 +113,9 @@ export class MemoryDisk implements Disk {
   #names: Names = new Map();
   #durableNames: Names = new Map();
   #nameChanges: NameChange[] = [];
+  /** When names last changed, by folder: as a program sees it, and as it is on the medium. */
+  #folderTimes = new Map<string, number>();
+  readonly #durableFolderTimes = new Map<string, number>();
   #boot = 0;
   #time = 0;
 
@@ -123,7 +126,15 @@ export class MemoryDisk implements Disk {
 
   #changeNames(folder: string, apply: (names: Names) => void): void {
     apply(this.#names);
-    this.#nameChanges.push({ folder, apply });
+    const time = ++this.#time;
+    this.#folderTimes.set(folder, time);
+    this.#nameChanges.push({ folder, time, apply });
+  }
+
+  #makeDurable({ folder, time, apply }: NameChange): void {
+    apply(this.#durableNames);
+    const before = this.#durableFolderTimes.get(folder) ?? 0;
+    this.#durableFolderTimes.set(folder, Math.max(before, time));
   }
 
   #inode(path: string): Inode {
@@ -209,6 +220,11 @@ export class MemoryDisk implements Disk {
     return inode === undefined ? null : { size: inode.now.bytes.length, mtime: inode.mtime };
   }
 
+  restingSince(folder: string): number {
+    this.#call("restingSince", folder, false);
+    return this.#folderTimes.get(folder) ?? 0;
+  }
+
   makeFolder(path: string): void {
     this.#call("makeFolder", path, true);
   }
@@ -237,7 +253,7 @@ export class MemoryDisk implements Disk {
     const covered = this.#nameChanges.filter((change) => change.folder === folder);
     await Promise.resolve();
     if (boot !== this.#boot) throw new Deno.errors.BadResource("Bad resource ID");
-    for (const change of covered) change.apply(this.#durableNames);
+    for (const change of covered) this.#makeDurable(change);
     this.#nameChanges = this.#nameChanges.filter((change) => !covered.includes(change));
   }
 
@@ -249,9 +265,10 @@ export class MemoryDisk implements Disk {
     this.#boot++;
     this.openFiles = 0;
     this.onCall = undefined;
-    for (const { apply } of this.#nameChanges) if (random() < 0.5) apply(this.#durableNames);
+    for (const change of this.#nameChanges) if (random() < 0.5) this.#makeDurable(change);
     this.#nameChanges = [];
     this.#names = new Map(this.#durableNames);
+    this.#folderTimes = new Map(this.#durableFolderTimes);
     for (const inode of new Set(this.#names.values())) {
       for (const change of inode.unsynced) {
         const luck = random();
@@ -291,6 +308,11 @@ export class MemoryDisk implements Disk {
   /** Gives a file other bytes, on the medium; makes it if there is none. */
   rewrite(path: string, work: (bytes: Bytes) => Bytes): void {
     const inode = this.#names.get(path) ?? new Inode(0);
+    if (!this.#names.has(path)) {
+      const change = { folder: folderOf(path), time: ++this.#time, apply: () => {} };
+      this.#folderTimes.set(change.folder, change.time);
+      this.#makeDurable(change);
+    }
     this.#names.set(path, inode);
     this.#durableNames.set(path, inode);
     Object.assign(inode, new Inode(++this.#time, work(this.bytesOf(path))));

@@ -174,6 +174,7 @@ Deno.test("PackStore: an index that can't be written leaves the frames waiting, 
   const disk = new MemoryDisk();
   let isBroken = true;
   const { store, database } = await openStore(disk, {
+    orderOf: () => 0,
     onSegments: () => {
       if (isBroken) throw new VaultError("failed", "not now");
     },
@@ -201,6 +202,7 @@ Deno.test("PackStore.put: an object over the limit is refused, as no one would r
 
 Deno.test("PackStore.put: a background flush that the index refuses ends the writing", async () => {
   const { store } = await openStore(new MemoryDisk(), {
+    orderOf: () => 0,
     onSegments: () => {
       throw new VaultError("failed", "never");
     },

@@ -75,6 +75,7 @@ export async function openStore(
     folder: PACKS,
     database,
     labelOf,
+    orderOf: () => 0,
     onSegments: (found) => void segments.push(...found.map(({ address }) => toHex(address))),
     ...options,
   });

@@ -245,3 +245,70 @@ Deno.test("PackStore.open: other files in the folder are left alone", async () =
   await again.store.close();
   assertEquals(disk.list(PACKS).length, 4);
 });
+
+/** A store of so many packs with an object each. */
+async function storeOfPacks(count: number): Promise<{ disk: MemoryDisk; database: IndexDatabase }> {
+  const { store, disk, database } = await storeWith([]);
+  for (const object of makeObjects(count)) {
+    await store.put(object);
+    await store.rotate();
+  }
+  await store.close();
+  return { disk, database };
+}
+
+Deno.test("PackStore.open: of packs that were looked at before only the last ones are", async () => {
+  const looks: number[] = [];
+  for (const count of [20, 40]) {
+    const { disk, database } = await storeOfPacks(count);
+    await (await openStore(disk, { database })).store.close();
+    let looked = 0;
+    disk.onCall = ({ name, path }) => void (name !== "list" && path.startsWith(PACKS) && looked++);
+    const { store } = await openStore(disk, { database });
+    looks.push(looked);
+    await assertHolds(store, makeObjects(count));
+    await store.close();
+  }
+  assertEquals(looks[0], looks[1]);
+});
+
+Deno.test("PackStore.open: a pack that came, went or grew at the end is seen, though the others were looked at before", async () => {
+  const { disk, database } = await storeOfPacks(10);
+  await (await openStore(disk, { database })).store.close();
+  const [grown, came] = [makeObject(50), makeObject(51)];
+  append(disk, 10, framesOf([grown]));
+  await (await openStore(disk, { database })).store.close();
+  disk.rewrite(packPath(11), () => packBytes(11, framesOf([came])));
+  const again = await openStore(disk, { database });
+  await assertHolds(again.store, [...makeObjects(10), grown, came]);
+  await again.store.close();
+  await (await openStore(disk, { database })).store.close();
+  disk.remove(packPath(2));
+  const after = await openStore(disk, { database });
+  assertEquals(
+    await addressesIn(after.store),
+    hexAddresses([
+      ...makeObjects(10).filter((_, i) => i !== 1),
+      grown,
+      came,
+    ]),
+  );
+  await after.store.close();
+});
+
+Deno.test("PackStore: segments of a lost index come back in the order of their log, not all at once", async () => {
+  const { store, disk } = await storeWith([]);
+  const order = [3, 1, 5, 2, 4];
+  const segments = order.map((seed) => makeObject(seed, { kind: "segment", length: 3_000_000 }));
+  await putAll(store, segments);
+  await store.close();
+  const seeds = new Map(segments.map(({ bytes }, i) => [toHex(bytes.slice(0, 8)), order[i]!]));
+  const seedOf = (bytes: Bytes) => seeds.get(toHex(bytes.slice(0, 8)))!;
+  const pages: number[][] = [];
+  const again = await openStore(disk, {
+    orderOf: seedOf,
+    onSegments: (found) => void pages.push(found.map(({ bytes }) => seedOf(bytes))),
+  });
+  assertEquals(pages, [[1, 2, 3], [4, 5]]);
+  await again.store.close();
+});
