@@ -19,7 +19,7 @@ export interface LogHead {
 
 /** What a node says of itself all the time. */
 export interface Presence {
-  /** SHA-256 over the heads of all logs it knows, in order of node. */
+  /** SHA-256 over the heads of all logs it knows, in order of node; of an evicted node's all that counts, or less. */
   readonly headsDigest: Bytes;
   /** SHA-256 over the ids of all statements it knows of the network, ascending. */
   readonly rosterDigest: Bytes;

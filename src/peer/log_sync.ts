@@ -28,6 +28,7 @@ import {
 } from "../base/mod.ts";
 import type { LogHead, Requests } from "../net/mod.ts";
 import { keyOf } from "./address_map.ts";
+import type { CountedHeads } from "./counted.ts";
 import type { Mesh, MeshPeer } from "./mesh.ts";
 import type { Ledger, ObjectStore } from "./ports.ts";
 import { isClosed, memberOf } from "./segment_check.ts";
@@ -43,6 +44,7 @@ export interface LogSyncOptions {
   timers: Timers;
   tasks: Tasks;
   entry: SegmentEntry;
+  counted: CountedHeads;
 }
 
 /** What a peer said of a log. `digest` is `null` if it did not say. */
@@ -100,10 +102,10 @@ export class LogSync {
     this.#unsubscribes = [];
   }
 
-  /** Whether a peer knew the same records as we do when it last spoke of itself. */
+  /** Whether a peer knew the same records that count as we do when it last spoke of itself. */
   isEqual(peer: MeshPeer): boolean {
     return peer.presence !== null &&
-      equalBytes(peer.presence.headsDigest, this.#options.ledger.headsDigest());
+      equalBytes(peer.presence.headsDigest, this.#options.counted.digest());
   }
 
   // What peers ask and say.

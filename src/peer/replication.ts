@@ -16,6 +16,7 @@ import {
 } from "../base/mod.ts";
 import type { LogHead, Presence, RequestName, Requests } from "../net/mod.ts";
 import { Caretaker } from "./caretaker.ts";
+import { CountedHeads } from "./counted.ts";
 import { Exchange } from "./exchange.ts";
 import { Fetcher } from "./fetcher.ts";
 import { Gate } from "./gate.ts";
@@ -102,6 +103,7 @@ export class Replication {
   readonly #fetcher: Fetcher;
   readonly #pusher: Pusher;
   readonly #replicator: Replicator;
+  readonly #counted: CountedHeads;
   readonly #logs: LogSync;
   readonly #repair: Repair;
   readonly #surplus: Surplus;
@@ -138,7 +140,10 @@ export class Replication {
       onFork: (node, sequence) => onEvent({ kind: "fork", node, sequence }),
       onRefused: (node, reason) => onEvent({ kind: "refused", node, reason }),
     });
-    const logs = this.#logs = new LogSync({ mesh, ledger, store, clock, timers, tasks, entry });
+    const counted = this.#counted = new CountedHeads(ledger, () => mesh.view());
+    const logs = this.#logs = new LogSync({
+      ...{ mesh, ledger, store, clock, timers, tasks, entry, counted },
+    });
     const exchange = new Exchange({
       ...{ mesh, ledger, store, placement, incoming, fetcher, logs, pins, onLiar },
       onKept: (addresses) => this.#repair.noteHere(addresses),
@@ -205,9 +210,9 @@ export class Replication {
 
   /** What this node says of itself about records and objects. */
   presence(): Pick<Presence, "headsDigest" | "missing" | "missingBytes" | "storedBytes"> {
-    const { ledger, upkeep } = this.#options;
+    const { upkeep } = this.#options;
     return {
-      headsDigest: ledger.headsDigest(),
+      headsDigest: this.#counted.digest(),
       missing: BigInt(this.#repair.missing),
       missingBytes: BigInt(this.#repair.missingBytes),
       storedBytes: BigInt(upkeep.storedBytes()),
@@ -216,9 +221,8 @@ export class Replication {
 
   /** Whether every peer that is up knows the records that this node knows, and no others; `false` if none is up. */
   isSynced(): boolean {
-    const { mesh, ledger } = this.#options;
-    const peers = mesh.peers();
-    const own = ledger.headsDigest();
+    const peers = this.#options.mesh.peers();
+    const own = this.#counted.digest();
     return peers.length > 0 &&
       peers.every(({ presence }) => presence !== null && equalBytes(presence.headsDigest, own));
   }

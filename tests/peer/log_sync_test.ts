@@ -262,6 +262,37 @@ Deno.test("log sync: of an evicted node only what was known by then, of a strang
   }
 });
 
+Deno.test("log sync: who has what an evicted node wrote behind its end knows the same as who has not", async () => {
+  const { net, nodes } = makeNet("a", "b", "late", "early", "never");
+  const [a, b, late, early, never] = nodes;
+  for (const [node, records] of [[late, 3], [early, 1], [never, 1]] as const) {
+    for (let i = 0; i < records; i++) {
+      const segment = node!.writer.segment([[]]);
+      await enter(a!, segment);
+      if (node === early || node === late && i === 0) await enter(b!, segment);
+    }
+  }
+  const digests = () =>
+    [a!, b!].map(({ replication }) => toHex(replication.presence().headsDigest));
+  const areSame = () => digests()[0] === digests()[1];
+  assert(!areSame());
+  net.change(late!.id, { evictedAfter: 2n });
+  net.change(never!.id, { evictedAfter: 0n });
+  assert(!areSame(), "there is a record that counts");
+  net.connect(a!, b!);
+  a!.start();
+  b!.start();
+  try {
+    await until(() => last(b!, late!) === 2n, "two records");
+    assertEquals(last(a!, late!), 3n);
+    assert(areSame());
+    await a!.write([[]]);
+    await until(() => a!.replication.isSynced() && b!.replication.isSynced(), "the same");
+  } finally {
+    await net.stop();
+  }
+});
+
 Deno.test("log sync: what was missed is found by comparing, without news of it", async () => {
   const time = new TestTime();
   const net = new TestNet({ clock: time, timers: time });
