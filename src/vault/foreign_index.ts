@@ -23,6 +23,9 @@ export const FOREIGN_SCHEMA = `
     segment INTEGER NOT NULL, position INTEGER NOT NULL, crc INTEGER NOT NULL) WITHOUT ROWID;
 `;
 
+/** Rows that are read at once by who goes through all of them. */
+const PAGE_ROWS = 512;
+
 /** A version of another vault as the index knows it. */
 export interface ForeignVersion {
   readonly id: RecordId;
@@ -62,13 +65,29 @@ export class ForeignIndex {
     this.#database = database;
   }
 
-  /** All of them, in no useful order. `expected` of them must be there. */
-  all(expected: number): ForeignVersion[] {
-    const versions = this.#database.all("SELECT * FROM foreign_versions").map(read);
-    if (versions.length !== expected) {
+  /** All of them, one after the other by their ids. `expected` of them must be there. */
+  *each(expected: number): Generator<ForeignVersion> {
+    let found = 0;
+    for (let after: Bytes = new Uint8Array(0);;) {
+      const page = this.#database.all(
+        "SELECT * FROM foreign_versions WHERE id > ? ORDER BY id LIMIT ?",
+        after,
+        PAGE_ROWS,
+      ).map(read);
+      yield* page;
+      found += page.length;
+      if (page.length < PAGE_ROWS) break;
+      after = page.at(-1)!.id;
+    }
+    if (found !== expected) {
       throw new IndexDamage("the versions of other vaults do not add up");
     }
-    return versions;
+  }
+
+  /** The version with this id, or null. */
+  find(id: RecordId): ForeignVersion | null {
+    const row = this.#database.get("SELECT * FROM foreign_versions WHERE id = ?", id);
+    return row === undefined ? null : read(row);
   }
 
   /** Adds a version, unless it is known; says how many were added. */
@@ -81,10 +100,8 @@ export class ForeignIndex {
 
   /** Marks a version as dropped, if it is known and of this vault: a prune speaks for its own vault alone. */
   drop(vault: Bytes, id: RecordId): void {
-    const row = this.#database.get("SELECT * FROM foreign_versions WHERE id = ?", id);
-    if (row === undefined) return;
-    const version = read(row);
-    if (version.dropped || !equalBytes(version.vault, vault)) return;
+    const version = this.find(id);
+    if (version === null || version.dropped || !equalBytes(version.vault, vault)) return;
     this.#database.run(
       "REPLACE INTO foreign_versions VALUES (?, ?, ?, ?, ?, ?, ?)",
       ...write({ ...version, dropped: true }),

@@ -22,11 +22,12 @@ import {
 } from "../log/mod.ts";
 import { collect, type CollectOptions, type CollectResult, type FrameRow } from "../store/mod.ts";
 import type { VaultContext } from "./context.ts";
-import { namedLists, NOTHING_PLANNED, planLive, type PlannedPrune } from "./live_lists.ts";
+import { namedLists } from "./live_lists.ts";
+import { NOTHING_PLANNED, planLive, type PlannedPrune } from "./live_plan.ts";
 import type { IndexedVersion } from "./record_index.ts";
 import { findObject } from "./read_object.ts";
 
-export type { PlannedPrune } from "./live_lists.ts";
+export type { PlannedPrune } from "./live_plan.ts";
 
 /** A set of rows of the index: one bit each. */
 class RowSet {
@@ -63,8 +64,8 @@ export interface MarkOptions {
 }
 
 /**
- * Marks what is live. Of another vault of which something is lost, all that it ever named counts as live. Memory: a bit for
- * every object in the index, and the rows of all versions.
+ * Marks what is live. Of another vault of which something is lost, all that it ever named counts as live. Memory: two
+ * bits for every object in the index, and what the plan takes.
  *
  * @throws VaultError `damaged` if something of this vault is lost that the answer rests on, unless that is to be kept
  */
@@ -128,7 +129,15 @@ export function collectMarked(
 ): Promise<CollectResult> {
   const { store, attachment } = context;
   const now = context.clock.now();
-  const isYoung = (pack: number) => now - (store.packs.stat(pack)?.mtime ?? now) < ORPHAN_GRACE_MS;
+  const ages = new Map<number, boolean>();
+  const isYoung = (pack: number) => {
+    let young = ages.get(pack);
+    if (young === undefined) {
+      young = now - (store.packs.stat(pack)?.mtime ?? now) < ORPHAN_GRACE_MS;
+      ages.set(pack, young);
+    }
+    return young;
+  };
   return collect(store, {
     ...options,
     isLive: (frame) => {

@@ -22,7 +22,8 @@ import type { PackStore } from "../store/mod.ts";
 import type { VaultContext } from "./context.ts";
 import type { EnteredSegment, Entrance } from "./entrance.ts";
 import type { IndexedLog } from "./ledger_index.ts";
-import { namedLists, planLive } from "./live_lists.ts";
+import { namedLists } from "./live_lists.ts";
+import { planLive } from "./live_plan.ts";
 import { endOf, type IndexedSegment } from "./record_rows.ts";
 
 /** How far a node's log is known. */

@@ -1,6 +1,5 @@
 /**
- * Which lists say what is live, for all vaults whose records are here: the rule of docs/format.md §6 over what the index
- * knows, then the lists themselves, one after another. Works on the public parts alone, so that a node comes to the same
+ * The lists that say what is live, for all vaults whose records are here, one after another: which of them count, a plan says. Works on the public parts alone, so that a node comes to the same
  * answer for vaults whose keys it lacks. Each vault is judged by its own records: what another lacks or claims changes
  * nothing.
  *
@@ -12,7 +11,6 @@ import {
   type Bytes,
   equalBytes,
   isVaultError,
-  type RecordId,
   sha256,
   toHex,
   VaultError,
@@ -25,46 +23,12 @@ import {
   INVENTORY_HEADER_BYTES,
   type InventoryEntry,
   isVersionRecord,
-  liveLists,
-  type LivenessNode,
   type PackedEntries,
   packEntries,
   type RecordPublic,
 } from "../log/mod.ts";
 import type { VaultContext } from "./context.ts";
-
-/** A prune that is being thought about: it counts as if it were done. */
-export interface PlannedPrune {
-  /** Ids (hex) of the versions it drops. */
-  dropped: ReadonlySet<string>;
-  /** What it carries, by version id (hex). */
-  carried: ReadonlyMap<string, PackedEntries>;
-}
-
-/** No prune. */
-export const NOTHING_PLANNED: PlannedPrune = { dropped: new Set(), carried: new Map() };
-
-/** Whether a version is kept, or was dropped and one that is kept may need of it what nobody has said, or was dropped. */
-type Standing = "kept" | "inherited" | "dropped";
-
-/** Which lists of one vault count. */
-interface VaultPlan {
-  /** How a version's inventory counts, by the address (hex) of its segment and its place there. */
-  readonly inventories: ReadonlyMap<string, ReadonlyMap<number, Standing>>;
-  /** Versions (hex) for which what was carried is live. */
-  readonly carried: ReadonlySet<string>;
-  /** The prune lists in which it stands. */
-  readonly lists: readonly Address[];
-  /** Versions that kept ones inherit from and that are not known. */
-  readonly missing: number;
-}
-
-/** Which lists count, as of one moment. */
-export interface LivePlan {
-  readonly segments: readonly { readonly address: Address; readonly vault: string }[];
-  /** By vault id in hex. */
-  readonly vaults: ReadonlyMap<string, VaultPlan>;
-}
+import type { LivePlan, Standing } from "./live_plan.ts";
 
 /** A list, as it is come upon. */
 export type NamedList =
@@ -82,80 +46,7 @@ export type NamedList =
   /** A list that is live and can't be read. */
   | { what: "lost"; vault: string; kind: "segment" | "inventory" | "prune list"; address: Address };
 
-type Parts = Pick<VaultContext, "index" | "keys" | "store">;
-
-interface Node extends LivenessNode {
-  segment: number;
-  position: number;
-}
-
-/** Works out which lists count. Memory: the rows of all versions and segments. Call it inside a guard of the index. */
-export function planLive(context: Parts, planned: PlannedPrune = NOTHING_PLANNED): LivePlan {
-  const { index, keys } = context;
-  const segments = index.segments().sort((a, b) => a.row - b.row);
-  const addressOf = new Map(segments.map(({ row, address }) => [row, toHex(address)]));
-  const nodes = new Map<string, { id: Bytes; nodes: Omit<Node, "carried">[] }>();
-  const ofVault = (id: Bytes) => {
-    const name = toHex(id);
-    const known = nodes.get(name);
-    if (known !== undefined) return known.nodes;
-    const made = { id, nodes: [] };
-    nodes.set(name, made);
-    return made.nodes;
-  };
-  const own = ofVault(keys.vaultId);
-  for (const { id, parents, dropped, segment, position } of index.allVersions()) {
-    const isDropped = dropped || planned.dropped.has(toHex(id));
-    own.push({ id, base: parents[0] ?? null, dropped: isDropped, segment, position });
-  }
-  for (const version of index.foreign.all(index.totals().foreignVersions)) {
-    ofVault(version.vault).push(version);
-  }
-  const vaults = new Map<string, VaultPlan>();
-  for (const [name, { id, nodes: found }] of nodes) {
-    const carried = index.carriedOf(id);
-    const plannedHere = equalBytes(id, keys.vaultId) ? planned.carried : NOTHING_PLANNED.carried;
-    const isCarried = (version: RecordId) =>
-      carried.has(toHex(version)) || plannedHere.has(toHex(version));
-    vaults.set(
-      name,
-      planVault(found.map((n) => ({ ...n, carried: isCarried(n.id) })), {
-        carried,
-        addressOf,
-      }),
-    );
-  }
-  return {
-    segments: segments.map(({ address, vault }) => ({ address, vault: toHex(vault) })),
-    vaults,
-  };
-}
-
-function planVault(
-  nodes: readonly Node[],
-  { carried, addressOf }: {
-    carried: ReadonlyMap<string, readonly Address[]>;
-    addressOf: ReadonlyMap<number, string>;
-  },
-): VaultPlan {
-  const { inventoryOf, carriedOf, missing } = liveLists(nodes);
-  const inventories = new Map<string, Map<number, Standing>>();
-  const note = ({ segment, position }: Node, standing: Standing) => {
-    const address = addressOf.get(segment);
-    if (address === undefined) return;
-    const places = inventories.get(address);
-    if (places === undefined) inventories.set(address, new Map([[position, standing]]));
-    else places.set(position, standing);
-  };
-  for (const node of nodes) note(node, "dropped");
-  for (const node of inventoryOf) note(node, node.dropped ? "inherited" : "kept");
-  const ids = new Set(carriedOf.map(({ id }) => toHex(id)));
-  const lists = new Map<string, Address>();
-  for (const id of ids) {
-    for (const address of carried.get(id) ?? []) lists.set(toHex(address), address);
-  }
-  return { inventories, carried: ids, lists: [...lists.values()], missing: missing.length };
-}
+type Parts = Pick<VaultContext, "store">;
 
 /** Reads a stored object at once, or null. */
 type Read = (address: Address) => Bytes | null;
@@ -169,8 +60,10 @@ export function* namedLists(
   plan: LivePlan,
   { read, only }: { read: Read; only?: (vault: string) => boolean },
 ): Generator<NamedList> {
-  for (const { address, vault } of plan.segments) {
+  for (let i = 0; i < plan.segments.count; i++) {
+    const vault = plan.segments.vault(i);
     if (only !== undefined && !only(vault)) continue;
+    const address = plan.segments.address(i);
     const bytes = checked(address, read);
     const open = [entryOf(context, address)];
     if (bytes === null) {
@@ -179,12 +72,10 @@ export function* namedLists(
       continue;
     }
     const { records } = decodeSegment(bytes, { signatures: "checked before" });
-    const states = plan.vaults.get(vault)?.inventories.get(toHex(address));
     for (const [position, record] of records.entries()) {
       yield* listsOf(context, record, {
         vault,
-        // A version that is known from another segment counts there.
-        standing: states?.get(position) ?? "dropped",
+        standing: plan.segments.standing(i, position),
         open,
         read,
       });

@@ -53,6 +53,9 @@ export function recordSchema(vault: Bytes): string {
   return `${RECORD_SCHEMA}${LOG_SCHEMA}${FOREIGN_SCHEMA}-- ${toHex(vault)}\n`;
 }
 
+/** Rows that are read at once by who goes through all of them. */
+const PAGE_ROWS = 512;
+
 /** What a segment brings beside itself when it is entered. */
 export interface SegmentContent {
   address: Address;
@@ -164,6 +167,25 @@ export class RecordIndex {
     return versions;
   }
 
+  /** As {@link RecordIndex.allVersions}, one after the other by their ids: of all at once there may be too many for the memory. */
+  *eachVersion(): Generator<IndexedVersion> {
+    let kept = 0;
+    for (let after: Bytes = new Uint8Array(0);;) {
+      const page = this.#database.all(
+        "SELECT * FROM versions WHERE id > ? ORDER BY id LIMIT ?",
+        after,
+        PAGE_ROWS,
+      ).map(readVersion);
+      for (const version of page) {
+        kept += Number(!version.dropped);
+        yield version;
+      }
+      if (page.length < PAGE_ROWS) break;
+      after = page.at(-1)!.id;
+    }
+    if (kept !== this.totals().versions) throw new IndexDamage("the versions do not add up");
+  }
+
   segment(row: number): IndexedSegment {
     const found = this.#database.get("SELECT * FROM segments WHERE row = ?", row);
     if (found === undefined) throw new IndexDamage(`segment ${row} is named but not there`);
@@ -179,6 +201,23 @@ export class RecordIndex {
       throw new IndexDamage("the segments do not add up");
     }
     return segments;
+  }
+
+  /** As {@link RecordIndex.segments}, one after the other in the order in which they were entered: rows 1, 2, … */
+  *eachSegment(): Generator<IndexedSegment> {
+    const { segments } = this.totals();
+    for (let row = 0; row < segments;) {
+      const page = this.#database.all(
+        "SELECT * FROM segments WHERE row > ? ORDER BY row LIMIT ?",
+        row,
+        PAGE_ROWS,
+      ).map(readSegment);
+      if (page.length === 0) throw new IndexDamage("the segments do not add up");
+      for (const segment of page) {
+        if (segment.row !== ++row) throw new IndexDamage("the segments do not add up");
+        yield segment;
+      }
+    }
   }
 
   /** What is known of all logs, by node. */
