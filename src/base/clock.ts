@@ -30,6 +30,16 @@ export const systemRandom: Random = {
 export interface Timers {
   /** Runs something once, after so many milliseconds; what it returns calls that off. Does not keep a process alive. */
   after(ms: number, run: () => void): () => void;
+  /**
+   * How many times as long as usual may wait what is looked at again and again though it is mostly as it was; 1 if not
+   * given. A simulation of long times has it wait longer.
+   */
+  leisure?(): number;
+}
+
+/** How long what is looked at every `ms` waits: see {@link Timers.leisure}. */
+export function routineMs(timers: Timers, ms: number): number {
+  return ms * (timers.leisure?.() ?? 1);
 }
 
 /** The machine's timers. */

@@ -13,6 +13,7 @@ import {
   type NodeId,
   OUTCAST_MS,
   PING_MS,
+  routineMs,
   SESSION_DRAIN_MS,
   SESSIONS_MAX,
   sha256,
@@ -348,7 +349,8 @@ export class SessionTable implements Mesh {
   // Time goes on.
 
   #tickLater(): void {
-    this.#stopTick = this.#options.timers.after(PING_MS, () => {
+    const { timers } = this.#options;
+    this.#stopTick = timers.after(routineMs(timers, PING_MS), () => {
       if (!this.#isRunning) return;
       this.#tickLater();
       this.#tick();
@@ -356,9 +358,10 @@ export class SessionTable implements Mesh {
   }
 
   #tick(): void {
+    const silenceMsMax = routineMs(this.#options.timers, SILENCE_MS_MAX);
     for (const session of this.#sessions.values()) {
-      if (session.channel.idleMs() >= SILENCE_MS_MAX) {
-        session.channel.close(`silent for ${SILENCE_MS_MAX / 1000} s`).catch(this.#onFault);
+      if (session.channel.idleMs() >= silenceMsMax) {
+        session.channel.close(`silent for ${silenceMsMax / 1000} s`).catch(this.#onFault);
       } else {
         this.#talk.ping(session).catch(this.#onFault);
       }

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { type Clock, sleep, SLICE_MS, SLICE_STEPS, type Timers } from "../base/mod.ts";
+import { type Clock, routineMs, sleep, SLICE_MS, SLICE_STEPS, type Timers } from "../base/mod.ts";
 
 /** What background work is done with. */
 export interface TasksOptions {
@@ -57,7 +57,7 @@ export class Tasks {
   every(action: string, ms: number, task: (signal: AbortSignal) => Promise<void> | void): void {
     this.start(action, async (signal) => {
       while (true) {
-        await this.sleep(ms);
+        await this.sleep(routineMs(this.#options.timers, ms));
         await this.#run(action, async () => await task(signal));
       }
     });

@@ -48,6 +48,10 @@ export class Life implements Timers {
     if (!this.#isAlive) throw new Killed();
   }
 
+  leisure(): number {
+    return this.#time.leisure();
+  }
+
   after(ms: number, run: () => void): () => void {
     if (!this.#isAlive) return () => {};
     const cancel = this.#time.after(ms * this.#rate, () => {

@@ -8,6 +8,9 @@
 import { setImmediate } from "node:timers";
 import type { Timers } from "../../src/base/mod.ts";
 
+/** So many steps in one turn of the event loop: what a step leaves to be told of, rejections that nobody caught, waits so long. */
+const STEPS_PER_TURN = 64;
+
 interface Timer {
   readonly at: number;
   /** Timers of one moment run in the order in which they were set. */
@@ -22,12 +25,18 @@ export class SimTime implements Timers {
   /** A binary heap; timers that were called off stay in it until they are due, or are the most. */
   #heap: Timer[] = [];
   #dead = 0;
+  /** What is looked at again and again is looked at so many times less often: see {@link Timers.leisure}. */
+  leisureTimes = 1;
   /** Timers that have run. */
   steps = 0;
 
   /** Milliseconds since the simulation began. */
   now(): number {
     return this.#now;
+  }
+
+  leisure(): number {
+    return this.leisureTimes;
   }
 
   /** Timers that are set. */
@@ -53,26 +62,40 @@ export class SimTime implements Timers {
 
   /** Lets time pass until `isDone` says so, or `untilMs` has come. Says whether it was done. */
   async run(untilMs: number, isDone: () => boolean = () => false): Promise<boolean> {
-    await turn();
-    while (!isDone()) {
+    await turn(() => {});
+    let isOver = false;
+    while (!isOver) {
+      await turn(() => {
+        for (let i = 0; i < STEPS_PER_TURN && !isOver; i++) {
+          isOver = isDone() || !this.#step(untilMs);
+          if (drain === null) break;
+          drain();
+        }
+      });
+    }
+    return isDone();
+  }
+
+  /** Goes on to the next timer and runs it; `false` if none is due until then. */
+  #step(untilMs: number): boolean {
+    while (true) {
       const timer = this.#heap[0];
       if (timer === undefined || timer.at > untilMs) {
         this.#now = untilMs;
-        return isDone();
+        return false;
       }
       this.#pop();
-      if (timer.run === null) {
+      const { run } = timer;
+      if (run === null) {
         this.#dead--;
         continue;
       }
       this.#now = timer.at;
-      const { run } = timer;
       timer.run = null;
       this.steps++;
       run();
-      await turn();
+      return true;
     }
-    return true;
   }
 
   /** What a promise comes to, while time passes. @throws if that takes longer than `withinMs` */
@@ -129,7 +152,26 @@ function isBefore(a: Timer, b: Timer): boolean {
   return a.at !== b.at ? a.at < b.at : a.order < b.order;
 }
 
-/** A turn of the event loop: all that is ready has run when it is over. */
-function turn(): Promise<void> {
-  return new Promise((resolve) => void setImmediate(resolve));
+/** A turn of the event loop: does something, and all that this makes ready has run when it is over. */
+function turn(work: () => void): Promise<void> {
+  return new Promise((resolve) =>
+    void setImmediate(() => {
+      work();
+      resolve();
+    })
+  );
+}
+
+/**
+ * Runs all promises' reactions that are ready, at once, if the runtime lets it: a turn of the event loop, which does the
+ * same, takes longer than most steps. To be called from a turn, not from a reaction.
+ */
+const drain: (() => void) | null = (() => {
+  const { internal } = Deno as unknown as { internal?: symbol };
+  const inner = internal && (Deno as unknown as Record<symbol, Internal | undefined>)[internal];
+  return inner?.core?.runMicrotasks ?? null;
+})();
+
+interface Internal {
+  core?: { runMicrotasks?: () => void };
 }
