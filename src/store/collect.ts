@@ -38,8 +38,8 @@ export interface CollectResult {
   damagedPacks: number[];
 }
 
-interface Candidate {
-  number: number;
+/** What comes of a pack. */
+interface Weighed {
   live: FrameRow[];
   dead: FrameRow[];
   fileBytes: number;
@@ -51,7 +51,7 @@ function liveBytes(frames: readonly FrameRow[]): number {
 }
 
 /** Weighs one pack: which of its frames stay, and how many bytes would come free. */
-function weigh(store: PackStore, number: number, isLive: (frame: FrameRow) => boolean): Candidate {
+function weigh(store: PackStore, number: number, isLive: (frame: FrameRow) => boolean): Weighed {
   const live: FrameRow[] = [];
   const dead: FrameRow[] = [];
   for (const frame of store.index.inPack(number)) {
@@ -65,17 +65,30 @@ function weigh(store: PackStore, number: number, isLive: (frame: FrameRow) => bo
   }
   const fileBytes = store.packs.stat(number)?.size ?? 0;
   const deadBytes = Math.max(0, fileBytes - PACK_HEADER_BYTES - liveBytes(live));
-  return { number, live, dead, fileBytes, deadBytes };
+  return { live, dead, fileBytes, deadBytes };
 }
 
-function isWorthIt({ dead, deadBytes, fileBytes }: Candidate, options: CollectOptions): boolean {
+function isWorthIt({ dead, deadBytes, fileBytes }: Weighed, options: CollectOptions): boolean {
   if (deadBytes === 0 || deadBytes < options.deadShareMin * fileBytes) return false;
   return options.onlyWith === undefined || dead.some(options.onlyWith);
 }
 
+/** Packs that are worth rewriting, those without a live byte first. */
+function chooseCandidates(store: PackStore, options: CollectOptions): number[] {
+  const { activePack } = store;
+  return store.index.packs()
+    .filter(({ number }) => options.dryRun || number !== activePack)
+    .flatMap(({ number }) => {
+      const weighed = weigh(store, number, options.isLive);
+      return isWorthIt(weighed, options) ? [{ number, live: weighed.live.length }] : [];
+    })
+    .sort((a, b) => a.live - b.live)
+    .map(({ number }) => number);
+}
+
 /**
  * Rewrites the packs that are worth it, those without a live byte first: on a full disk they make the room for the rest.
- * Memory: the rows of all packs to be rewritten, and one frame at a time.
+ * Memory: the rows of one pack, and one frame at a time.
  *
  * `isLive` and `onlyWith` go by the rows of the index as they are when this is called, and nothing may be put
  * before it returns: an object that is about to go must not be met as one that is there.
@@ -102,18 +115,17 @@ export async function collect(store: PackStore, options: CollectOptions): Promis
 
   const candidates = store.guard(() => {
     checkRows();
-    const { activePack } = store;
-    return store.index.packs()
-      .filter(({ number }) => options.dryRun || number !== activePack)
-      .map(({ number }) => weigh(store, number, options.isLive))
-      .filter((candidate) => isWorthIt(candidate, options))
-      .sort((a, b) => a.live.length - b.live.length);
+    return chooseCandidates(store, options);
   });
 
-  for (const [index, { number, live, dead, deadBytes, fileBytes }] of candidates.entries()) {
+  for (const [index, number] of candidates.entries()) {
     if (result.rewrittenPacks === options.packsMax) break;
     options.signal?.throwIfAborted();
     options.onPack?.({ packs: index, of: candidates.length });
+    const { live, dead, fileBytes, deadBytes } = store.guard(() => {
+      checkRows();
+      return weigh(store, number, options.isLive);
+    });
     let spared = 0;
     if (!options.dryRun) {
       if (!await allWhole(store, live)) {

@@ -428,23 +428,28 @@ export class PackStore implements ChunkStore {
     await this.flush();
     return this.guard(() =>
       this.#database.transaction(() => {
-        let count = 0;
-        for (const address of removed) {
-          const frame = this.index.find(address);
-          if (frame === null || !isGoing(frame)) continue;
-          this.#forget(frame);
-          count++;
-        }
-        return count;
+        const going = removed.map((address) => this.index.find(address))
+          .filter((frame): frame is FrameRow => frame !== null && isGoing(frame));
+        return this.#forget(going);
       })
     );
   }
 
-  #forget(frame: FramePlace): void {
-    if (!this.index.remove(frame)) return;
-    const pack = this.index.pack(frame.pack);
-    if (pack === null) throw new IndexDamage(`pack ${frame.pack} has frames but no row`);
-    this.index.setPack({ ...pack, objects: pack.objects - 1, bytes: pack.bytes - frame.length });
+  /** Removes rows that still name these very places; says how many did. */
+  #forget(frames: readonly FramePlace[]): number {
+    const packs = new Map<number, PackRow>();
+    let count = 0;
+    for (const frame of frames) {
+      if (!this.index.remove(frame)) continue;
+      const pack = packs.get(frame.pack) ?? this.index.pack(frame.pack);
+      if (pack === null) throw new IndexDamage(`pack ${frame.pack} has frames but no row`);
+      pack.objects--;
+      pack.bytes -= frame.length;
+      packs.set(frame.pack, pack);
+      count++;
+    }
+    for (const pack of packs.values()) this.index.setPack(pack);
+    return count;
   }
 
   // Rewriting packs
@@ -493,7 +498,7 @@ export class PackStore implements ChunkStore {
       const going = forgotten.filter((frame) => !isSpared(frame));
       this.guard(() =>
         this.#database.transaction(() => {
-          for (const frame of [...kept, ...going]) this.#forget(frame);
+          this.#forget([...kept, ...going]);
           this.#enter([...batch, ...moved]);
         })
       );
