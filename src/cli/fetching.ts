@@ -4,7 +4,7 @@
  * @module
  */
 
-import { join, relative } from "@std/path";
+import { join } from "@std/path";
 import type { VersionInfo } from "../vault/types.ts";
 import type { Context } from "./command.ts";
 import { formatBytes, formatKey } from "./format.ts";
@@ -35,6 +35,9 @@ export async function fetchTree(
     ...(node === undefined ? {} : { node }),
   };
   const place = { typed: folder, path: io.path(folder) };
+  // What begins the path of a file as the user typed it, and how long it is in full: there are many files.
+  const above = join(folder, "x").slice(0, -1);
+  const below = join(place.path, "x").length - 1;
   return await withVault(context, (vault) =>
     withMeter(io, flags, async ({ onProgress, clear }) => {
       let exitCode = 0;
@@ -45,7 +48,9 @@ export async function fetchTree(
           const code = reportError(error, { io, json: flags.json });
           exitCode = exitCode === 0 ? code : exitCode;
         } else if (outcome.version.meta.type !== "folder") {
-          const path = join(folder, relative(place.path, outcome.path));
+          const path = outcome.path.length < below
+            ? join(folder)
+            : above + outcome.path.slice(below);
           await confirmFetched(context, { version: outcome.version, path });
         }
       }
@@ -59,10 +64,14 @@ export async function confirmFetched(
   fetched: { version: VersionInfo; path: string },
 ): Promise<void> {
   const { version, path } = fetched;
-  const key = formatKey(version.key);
-  const size = version.meta.type === "link" ? "link" : formatBytes(version.size);
   await confirm(context, {
-    json: { key: version.key, ...versionDocument(version), path },
-    text: `fetched ${key}  version ${version.version}  ${size}  to ${formatKey(path)}\n`,
+    get json() {
+      return { key: version.key, ...versionDocument(version), path };
+    },
+    get text() {
+      const size = version.meta.type === "link" ? "link" : formatBytes(version.size);
+      const key = formatKey(version.key);
+      return `fetched ${key}  version ${version.version}  ${size}  to ${formatKey(path)}\n`;
+    },
   });
 }

@@ -8,7 +8,7 @@
  */
 
 import { resolve } from "@std/path";
-import { type Bytes, concatBytes, freeBytes } from "../base/mod.ts";
+import { type Bytes, encodeUtf8, freeBytes } from "../base/mod.ts";
 import { readSecretLine } from "./prompt.ts";
 
 /** What a command can see and say. */
@@ -78,8 +78,8 @@ export function mayColor({ isTerminalOut, env }: Pick<Io, "isTerminalOut" | "env
   return isTerminalOut && env("NO_COLOR") === undefined && env("TERM") !== "dumb";
 }
 
-/** Lines for a pipe or a file wait until there are so many bytes of them, … */
-const GATHERED_BYTES_MAX = 16 * 1024;
+/** Lines for a pipe or a file wait until they have so many characters (UTF-16), … */
+const GATHERED_LENGTH_MAX = 16 * 1024;
 /** … or for so long. */
 const GATHERED_MS_MAX = 20;
 
@@ -91,28 +91,24 @@ export function gatheredOut(
   write: Write,
   { isTerminalOut }: { isTerminalOut: boolean },
 ): Pick<Io, "out" | "flush"> {
-  const bytesMax = isTerminalOut ? 0 : GATHERED_BYTES_MAX;
-  let gathered: Uint8Array[] = [];
-  let bytes = 0;
+  const lengthMax = isTerminalOut ? 0 : GATHERED_LENGTH_MAX;
+  let gathered = "";
   let timer: ReturnType<typeof setTimeout> | null = null;
   let writing: Promise<void> = Promise.resolve();
   const flush = () => {
     if (timer !== null) clearTimeout(timer);
     timer = null;
-    if (bytes > 0) {
-      const pieces = gathered;
-      gathered = [];
-      bytes = 0;
-      writing = writing.then(() => write(concatBytes(pieces)));
+    if (gathered !== "") {
+      const bytes = encodeUtf8(gathered);
+      gathered = "";
+      writing = writing.then(() => write(bytes));
       writing.catch(() => {/* thrown to whoever calls next */});
     }
     return writing;
   };
   const out = (text: string) => {
-    const piece = new TextEncoder().encode(text);
-    gathered.push(piece);
-    bytes += piece.length;
-    if (bytes >= bytesMax) return flush();
+    gathered += text;
+    if (gathered.length >= lengthMax) return flush();
     timer ??= setTimeout(flush, GATHERED_MS_MAX);
     return Promise.resolve();
   };

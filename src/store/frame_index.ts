@@ -4,7 +4,7 @@
  * @module
  */
 
-import { type Address, type Bytes, toHex } from "../base/mod.ts";
+import { type Address, type Bytes, concatBytes, toHex } from "../base/mod.ts";
 import { OBJECT_KINDS, type ObjectKind } from "./chunk_store.ts";
 import {
   blob,
@@ -135,6 +135,12 @@ function totalsChecksum({ packs, objects, objectBytes, fileBytes }: PackTotals):
   return rowChecksum(packs, objects, objectBytes, fileBytes);
 }
 
+/** Of a list of addresses the place in it and the place in the packs of each that there is a row of. */
+const FIND_PLACES = `
+  WITH RECURSIVE wanted(at) AS (VALUES(0) UNION ALL SELECT at + 1 FROM wanted WHERE 32 * (at + 2) <= length(?1))
+  SELECT at, pack, offset, length FROM wanted CROSS JOIN frames
+  WHERE address = substr(?1, 32 * at + 1, 32)`;
+
 const FRAME_COLUMNS = "row, address, label, kind, pack, offset, length, crc";
 const PACK_COLUMNS = "number, length, objects, bytes, intact, crc";
 
@@ -161,6 +167,24 @@ export class FrameIndex {
       addresses,
     );
     return new Map(rows.map(frameOf).map((frame) => [toHex(frame.address), frame]));
+  }
+
+  /**
+   * Where objects should lie, in the order of their addresses, null for those that there are no rows of. Checksums of rows are
+   * not looked at, as that takes longer than to find them.
+   */
+  placesOf(
+    addresses: readonly Address[],
+  ): ({ pack: number; offset: number; length: number } | null)[] {
+    const places = new Array(addresses.length).fill(null);
+    for (const row of this.#database.all(FIND_PLACES, concatBytes(addresses))) {
+      places[integer(row, "at")] = {
+        pack: integer(row, "pack"),
+        offset: integer(row, "offset"),
+        length: integer(row, "length"),
+      };
+    }
+    return places;
   }
 
   /** As `findByLabel`, of many, by label in hex. */

@@ -224,18 +224,18 @@ export class PackStore implements ChunkStore {
     return this.#appender.writerOf(pack) === null && !this.packs.has(pack);
   }
 
-  /** Where in which files objects' bytes lie, by address in hex; without those that are not there, or on their way yet. */
+  /**
+   * Where in which files objects' bytes should lie, in the order of their addresses; null for those that are not there, or on
+   * their way yet. Whoever reads there proves what it is, and looks again by itself if it is something else.
+   */
   locate(
     addresses: readonly Address[],
-  ): Map<string, { path: string; offset: number; length: number }> {
-    const found = new Map<string, { path: string; offset: number; length: number }>();
-    for (
-      const [name, { pack, offset, length }] of this.guard(() => this.index.findAll(addresses))
-    ) {
-      if (this.#appender.writerOf(pack) !== null) continue;
-      found.set(name, { path: this.packs.path(pack), offset, length });
-    }
-    return found;
+  ): ({ path: string; offset: number; length: number } | null)[] {
+    return this.guard(() => this.index.placesOf(addresses)).map((place) => {
+      if (place === null || this.#appender.writerOf(place.pack) !== null) return null;
+      const { pack, offset, length } = place;
+      return { path: this.packs.path(pack), offset, length };
+    });
   }
 
   /** What lies at this very place. @throws VaultError `damaged` if the pack ends before */

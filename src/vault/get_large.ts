@@ -6,7 +6,7 @@
  * @module
  */
 
-import { freeBytes, READ_AHEAD_CHUNKS, toHex } from "../base/mod.ts";
+import { freeBytes, READ_AHEAD_CHUNKS } from "../base/mod.ts";
 import type { References } from "../content/mod.ts";
 import { type RunChunk, writeAt } from "./chunk_run.ts";
 import { readChunk } from "./content_reader.ts";
@@ -121,10 +121,10 @@ class Filler {
     this.#next = Math.min(references.count, first + RUN_CHUNKS);
     const taken = Array.from({ length: this.#next - first }, (_, j) => first + j);
     const places = this.#context.store.locate(taken.map((i) => references.address(i)));
-    return taken.flatMap((i) => {
+    return taken.flatMap((i, j) => {
       const reference = references.fields(i);
-      const place = places.get(toHex(reference.address));
-      if (place === undefined || place.length !== reference.sealedLength) {
+      const place = places[j]!;
+      if (place === null || place.length !== reference.sealedLength) {
         this.#single.push(i);
         return [];
       }

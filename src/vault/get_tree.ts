@@ -11,7 +11,7 @@ import type { VaultContext } from "./context.ts";
 import { applyMeta, lstat, openContent, type OpenedVersion, writeEntry } from "./get.ts";
 import { getSmall } from "./get_small.ts";
 import { inOrder, type Task } from "./in_order.ts";
-import { type Listed, listKeys } from "./list.ts";
+import { type Listed, listPages } from "./list.ts";
 import {
   BATCH_BYTES,
   BATCH_ENTRIES,
@@ -44,7 +44,8 @@ export type GetOutcome = { path: string; version: VersionInfo } | {
 
 /**
  * Fetches all keys at or under a prefix into `folder`, which takes the prefix's place: `photos/a.jpg` of the prefix
- * `photos` becomes `folder/a.jpg`. One entry that fails is an outcome and does not end the rest.
+ * `photos` becomes `folder/a.jpg`. One entry that fails is an outcome and does not end the rest. Outcomes come some at a
+ * time, files in about the order in which they were stored.
  *
  * @throws VaultError `not_found` if there is no such key, `interrupted`
  */
@@ -53,16 +54,43 @@ export async function* getTree(
   prefixText: string,
   folder: string,
   options: GetTreeOptions,
-): AsyncGenerator<GetOutcome> {
+): AsyncGenerator<GetOutcome[]> {
   const prefix = parsePrefix(prefixText).replace(/\/$/, "");
   const { database, index, smallFiles } = context;
   smallFiles.expect(database.guard(() => index.totals().keys));
-  const keys = listKeys(context, {
-    prefix,
-    ...(options.at !== undefined ? { at: options.at } : {}),
-    ...(options.node !== undefined ? { node: options.node } : {}),
-  });
-  if (keys.length === 0) {
+  const tree = new SafeTree(folder);
+  const progress = new TreeProgress(options.onProgress);
+  const made: Place[] = [];
+  const links: Place[] = [];
+  const places = function* (): Generator<Place[]> {
+    const { at, node } = options;
+    let total = 0;
+    for (
+      const { keys, isLast } of listPages(context, {
+        prefix,
+        ...(at !== undefined ? { at } : {}),
+        ...(node !== undefined ? { node } : {}),
+      })
+    ) {
+      total += keys.reduce((sum, { info }) => sum + info.size, 0);
+      if (isLast) progress.totalBytes = total;
+      yield placesOf(keys, { prefix, folder });
+    }
+  };
+  const how = { ...options, tree, progress };
+  let isEmpty = true;
+  const work = [
+    () => tasks(context, places(), { ...how, made, links }),
+    // Last, so that none of them can be on the way to a file.
+    () => linkTasks(context, links, how),
+  ];
+  for (const some of work) {
+    for await (const outcomes of inOrder(some(), ENTRIES_IN_WORK)) {
+      isEmpty = false;
+      yield outcomes;
+    }
+  }
+  if (isEmpty) {
     throw new VaultError(
       "not_found",
       `Cannot get ${quoteKey(prefixText)}: there is no key at or under it`,
@@ -71,30 +99,7 @@ export async function* getTree(
       },
     );
   }
-  const rebuilds = database.rebuilds.count;
-  const places = placesOf(keys, { prefix, folder });
-  const tree = new SafeTree(folder);
-  const folders = places.filter(({ listed }) => listed.info.meta.type === "folder");
-  const made: Place[] = [];
-  for (const place of folders) {
-    options.signal?.throwIfAborted();
-    const outcome = await attempt(place, () => {
-      tree.enter(place.parts);
-      made.push(place);
-    });
-    yield outcome;
-  }
-  const progress = new TreeProgress(
-    options.onProgress,
-    keys.reduce((sum, { info }) => sum + info.size, 0),
-  );
-  // Links come last, so that none of them can be on the way to a file.
-  for (const type of ["file", "link"] as const) {
-    const ofType = places.filter(({ listed }) => listed.info.meta.type === type);
-    const work = tasks(context, ofType, { ...options, tree, progress, rebuilds });
-    for await (const outcomes of inOrder(work, ENTRIES_IN_WORK)) yield* outcomes;
-  }
-  // Last, and the deepest first: writing into a folder changes its time, and its mode may forbid it.
+  // At the very end, and the deepest first: writing into a folder changes its time, and its mode may forbid it.
   for (const { path, listed } of made.sort((a, b) => b.parts.length - a.parts.length)) {
     await applyMeta(path, listed.info.meta);
   }
@@ -125,49 +130,80 @@ function placesOf(
 interface WriteOptions extends GetTreeOptions {
   tree: SafeTree;
   progress: TreeProgress;
-  /** How often the index had been rebuilt when the keys were listed. */
-  rebuilds: number;
 }
 
-/** Small files go in batches, any other entry on its own. */
+/**
+ * A page's folders are made first, then small files go in batches, any other on its own. Which folders there are is noted in
+ * `made`, and links in `links`, for what is to be done with them after all files.
+ */
 function* tasks(
   context: VaultContext,
-  places: readonly Place[],
-  options: WriteOptions,
+  pages: Iterable<readonly Place[]>,
+  { made, links, ...options }: WriteOptions & { made: Place[]; links: Place[] },
 ): Generator<Task<GetOutcome[]>> {
   let batch: Place[] = [];
   let batchBytes = 0;
-  const takeBatch = (): Task<GetOutcome[]> => {
+  const takeBatch = (rebuilds: number): Task<GetOutcome[]> => {
     const some = batch;
     const bytes = batchBytes / BATCH_HELD_DIVISOR + some.length * BATCH_ENTRY_BYTES;
     [batch, batchBytes] = [[], 0];
-    return { bytes, start: () => getBatch(context, some, options) };
+    return { bytes, start: () => getBatch(context, some, { ...options, rebuilds }) };
   };
-  for (const place of places) {
-    options.signal?.throwIfAborted();
-    const { size, meta } = place.listed.info;
-    if (meta.type === "file" && size <= CHUNK_BYTES_MIN) {
-      batch.push(place);
-      batchBytes += size;
-      if (batch.length >= BATCH_ENTRIES || batchBytes >= BATCH_BYTES) yield takeBatch();
-      continue;
+  for (const page of pages) {
+    const rebuilds = context.database.rebuilds.count;
+    const folders = page.filter(({ listed }) => listed.info.meta.type === "folder");
+    const enter = (place: Place) =>
+      attempt(place, () => {
+        options.tree.enter(place.parts);
+        made.push(place);
+      });
+    if (folders.length > 0) {
+      const start = () => Promise.all(folders.map(enter));
+      yield { bytes: folders.length * ENTRY_BYTES, start };
     }
-    if (batch.length > 0) yield takeBatch();
-    yield {
-      bytes: ENTRY_BYTES + Math.min(size, LARGE_FILE_BYTES),
-      start: async () => [await getEntry(context, place, options)],
-    };
+    for (const place of page) {
+      options.signal?.throwIfAborted();
+      const { size, meta } = place.listed.info;
+      if (meta.type === "folder") continue;
+      if (meta.type === "link") {
+        links.push(place);
+        continue;
+      }
+      if (size <= CHUNK_BYTES_MIN) {
+        batch.push(place);
+        batchBytes += size;
+        if (batch.length >= BATCH_ENTRIES || batchBytes >= BATCH_BYTES) yield takeBatch(rebuilds);
+        continue;
+      }
+      if (batch.length > 0) yield takeBatch(rebuilds);
+      yield {
+        bytes: ENTRY_BYTES + Math.min(size, LARGE_FILE_BYTES),
+        start: async () => [await getEntry(context, place, options)],
+      };
+    }
+    if (batch.length > 0) yield takeBatch(rebuilds);
   }
-  if (batch.length > 0) yield takeBatch();
+}
+
+function* linkTasks(
+  context: VaultContext,
+  links: readonly Place[],
+  options: WriteOptions,
+): Generator<Task<GetOutcome[]>> {
+  for (const place of links) {
+    options.signal?.throwIfAborted();
+    const start = async () => [await getEntry(context, place, options)];
+    yield { bytes: ENTRY_BYTES, start };
+  }
 }
 
 /** Fetches small files together, and those that can't be had so one by one. */
 async function getBatch(
   context: VaultContext,
   places: readonly Place[],
-  options: WriteOptions,
+  { rebuilds, ...options }: WriteOptions & { rebuilds: number },
 ): Promise<GetOutcome[]> {
-  const { tree, progress, rebuilds } = options;
+  const { tree, progress } = options;
   // After a rebuild of the index the row numbers of segments may be others.
   const isKnown = rebuilds === context.database.rebuilds.count;
   const done = await getSmall(

@@ -4,9 +4,25 @@
  * @module
  */
 
-import { hasPrefix, type KeyName, parsePrefix, toHex, VaultError } from "../base/mod.ts";
-import { clockMs, compareVersions, latestAt } from "../log/mod.ts";
+import {
+  equalBytes,
+  hasPrefix,
+  isVaultError,
+  type KeyName,
+  parsePrefix,
+  toHex,
+  VaultError,
+} from "../base/mod.ts";
+import {
+  clockMs,
+  compareVersions,
+  isVersionRecord,
+  latestAt,
+  type RecordPublic,
+} from "../log/mod.ts";
+import { IndexDamage } from "../store/mod.ts";
 import type { VaultContext } from "./context.ts";
+import { type LatestPlace, latestPlaces } from "./latest.ts";
 import type { IndexedKey, IndexedVersion } from "./record_index.ts";
 import type { KeyInfo, VersionInfo } from "./types.ts";
 import { describeVersion, nameOf } from "./versions.ts";
@@ -25,10 +41,13 @@ export interface ListOptions {
   deleted?: boolean;
 }
 
-interface Candidate {
+interface Versioned {
   key: IndexedKey;
   version: IndexedVersion;
 }
+
+/** A key with the version that counts, or with the place where the record of its latest one should lie. */
+type Candidate = Versioned | LatestPlace;
 
 /** A key with the version that counts. */
 export interface Listed {
@@ -37,44 +56,114 @@ export interface Listed {
   described: VersionInfo;
 }
 
+/** Some of the keys of a listing. */
+export interface ListedPage {
+  keys: Listed[];
+  isLast: boolean;
+}
+
+/** How many keys are looked at for one page. */
+const PAGE_KEYS = 1024;
+
 /** The keys of a vault, sorted by name. Names are sealed, so listing opens one record a key. */
 export function listKeys(context: VaultContext, options: ListOptions): Listed[] {
+  const found = [...listPages(context, options)].flatMap(({ keys }) => keys);
+  return found.sort(byName);
+}
+
+/**
+ * As {@link listKeys}, some at a time, so that whoever fetches them can begin with the first: sorted within a page, and page
+ * after page as their records lie in the log, which is how they were stored. A page may be empty.
+ */
+export function* listPages(context: VaultContext, options: ListOptions): Generator<ListedPage> {
   const prefix = parsePrefix(options.prefix ?? "");
-  return context.database.guard(() => {
-    const found: Listed[] = [];
-    for (const candidate of candidates(context, options)) {
-      const name = nameOf(context, candidate.key.tag, candidate.version);
-      if (name === null || !hasPrefix(name, prefix)) continue;
-      found.push(describe(context, candidate, name));
-    }
-    return found.sort((a, b) => a.info.key < b.info.key ? -1 : a.info.key > b.info.key ? 1 : 0);
-  });
+  const { database } = context;
+  const all = database.guard(() => candidates(context, options));
+  const rebuilds = database.rebuilds.count;
+  for (let start = 0; start === 0 || start < all.length; start += PAGE_KEYS) {
+    const some = all.slice(start, start + PAGE_KEYS);
+    const keys = database.guard(() => {
+      // After a rebuild of the index the row numbers of segments may be others.
+      const isOld = database.rebuilds.count !== rebuilds;
+      return some.flatMap((candidate): Listed[] => {
+        const version = versionOf(context, candidate, isOld);
+        if (version === null || (version.op === "delete" && !options.deleted)) return [];
+        const name = nameOf(context, candidate.key.tag, version);
+        return name !== null && hasPrefix(name, prefix)
+          ? [describe(context, { key: candidate.key, version }, name)]
+          : [];
+      });
+    });
+    yield { keys: keys.sort(byName), isLast: start + PAGE_KEYS >= all.length };
+  }
+}
+
+function byName({ info: { key: a } }: Listed, { info: { key: b } }: Listed): number {
+  return a < b ? -1 : a > b ? 1 : 0;
 }
 
 /** The version of each key that counts, in the order of their segments, so that each segment is opened once. */
 function candidates(context: VaultContext, { at, deleted, node }: ListOptions): Candidate[] {
-  const keys = context.index.keys();
+  const { index } = context;
+  if (node === undefined && at === undefined) {
+    return latestPlaces(context).filter(({ key }) => deleted || !key.deleted);
+  }
   const found = node !== undefined
     // What was deleted since, by whomever, is not what anyone misses.
     ? newestOf(context, segmentsOfNode(context, node.toLowerCase()), at)
       .filter(({ key }) => deleted || !key.deleted)
-    : at === undefined
-    ? latestOf(context, keys.filter((key) => deleted || !key.deleted))
-    : keys.flatMap((key): Candidate[] => {
-      const version = latestAt(context.index.versionsOf(key.tag), at);
+    : index.keys().flatMap((key) => {
+      const version = latestAt(index.versionsOf(key.tag), at!);
       return version === null ? [] : [{ key, version }];
     });
-  return found.filter(({ version }) => deleted || version.op !== "delete")
-    .sort((a, b) => a.version.segment - b.version.segment);
+  return found.sort((a, b) => a.version.segment - b.version.segment);
 }
 
-function latestOf({ index }: VaultContext, keys: readonly IndexedKey[]): Candidate[] {
-  const some = keys.filter(({ latest }) => latest !== null);
-  const versions = index.knownVersions(some.map(({ latest }) => latest!));
-  return some.map((key, i) => ({ key, version: versions[i]! }));
+/** The version of a candidate; `null` if it was dropped since. */
+function versionOf(
+  context: VaultContext,
+  candidate: Candidate,
+  isOld: boolean,
+): IndexedVersion | null {
+  if (isOld) {
+    const id = "version" in candidate ? candidate.version.id : candidate.key.latest!;
+    return context.index.version(id);
+  }
+  return "version" in candidate ? candidate.version : versionAt(context, candidate);
 }
 
-function describe(context: VaultContext, { key, version }: Candidate, name: KeyName): Listed {
+/**
+ * A key's latest version, as its record says, which the index named by its place: the record proves that place as well as a
+ * checksum of the row would. Of a record that can't be read the index tells what it knows.
+ */
+function versionAt(
+  { index, segments }: VaultContext,
+  { key, segment, position, depth }: LatestPlace,
+): IndexedVersion {
+  let record: RecordPublic | undefined;
+  let size: number;
+  try {
+    const opened = segments.open(segment);
+    record = opened.segment.records[position];
+    const body = opened.bodies()[position];
+    size = body !== undefined && "size" in body ? body.size : 0;
+  } catch (error) {
+    if (!isVaultError(error, "damaged")) throw error;
+    return index.knownVersion(key.latest!);
+  }
+  if (
+    record === undefined || !isVersionRecord(record) || record.depth !== depth ||
+    !equalBytes(record.keyTag, key.tag)
+  ) {
+    throw new IndexDamage(`the latest version of key ${toHex(key.tag)} is not where it should be`);
+  }
+  const { kind: op, clock } = record;
+  const parents = record.parents.map((parent) => parent.slice()); // a view would keep the whole segment
+  const version = { id: key.latest!, keyTag: key.tag, op, depth, clock, parents, size };
+  return { ...version, dropped: false, segment, position };
+}
+
+function describe(context: VaultContext, { key, version }: Versioned, name: KeyName): Listed {
   const id = toHex(version.id);
   const latest = key.latest !== null && toHex(key.latest) === id;
   const conflict = key.heads.length > 1 && key.heads.some((head) => toHex(head) === id);
@@ -126,7 +215,7 @@ function newestOf(
   { index }: VaultContext,
   rows: ReadonlySet<number>,
   at = Infinity,
-): Candidate[] {
+): Versioned[] {
   const newest = new Map<string, IndexedVersion>();
   for (const version of index.allVersions()) {
     if (version.dropped || !rows.has(version.segment) || clockMs(version.clock) > at) continue;
@@ -134,7 +223,7 @@ function newestOf(
     const other = newest.get(tag);
     if (other === undefined || compareVersions(version, other) > 0) newest.set(tag, version);
   }
-  return [...newest.values()].flatMap((version): Candidate[] => {
+  return [...newest.values()].flatMap((version): Versioned[] => {
     const key = index.key(version.keyTag);
     return key === null ? [] : [{ key, version }];
   });

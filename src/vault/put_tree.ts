@@ -41,18 +41,17 @@ export interface PutPathOptions extends WorkOptions, CopyOptions {
 export type PutOutcome = { path: string; result: PutResult } | { path: string; error: VaultError };
 
 /**
- * Stores a path. One entry that can't be stored is an outcome and does not end the rest; an interruption does.
+ * Stores a path; outcomes come some at a time. One entry that can't be stored is an outcome and does not end the rest; an
+ * interruption does.
  *
  * @throws VaultError `interrupted`, `no_space`, and whatever else stops the vault as a whole
  */
-export async function* putPath(
+export function putPath(
   context: VaultContext,
   path: string,
   options: PutPathOptions,
-): AsyncGenerator<PutOutcome> {
-  for await (const outcomes of inOrder(tasks(context, path, options), ENTRIES_IN_WORK)) {
-    yield* outcomes;
-  }
+): AsyncGenerator<PutOutcome[]> {
+  return inOrder(tasks(context, path, options), ENTRIES_IN_WORK);
 }
 
 /** A tree's small entries go in batches, any other on its own. */
@@ -190,10 +189,10 @@ function resultsOfSeen(
 ): (PutResult | null)[] {
   const results = new Array<PutResult | null>(entries.length).fill(null);
   const places: number[] = [];
-  const files = entries.flatMap(({ met, key, info: { size } }, i) => {
+  const files = entries.flatMap(({ met, key, type, info: { size } }, i) => {
     if (met === undefined || met.before === null) return [];
     places.push(i);
-    return { met, key, size };
+    return { met, key, size: type === "file" ? size : 0, type };
   });
   stillLatest(context, files).forEach((result, j) => results[places[j]!] = result);
   return results;

@@ -22,6 +22,7 @@ import { blob, IndexDamage, type IndexDatabase } from "../store/mod.ts";
 import { FOREIGN_SCHEMA, ForeignIndex } from "./foreign_index.ts";
 import { type IndexedLog, LOG_SCHEMA, LogIndex } from "./ledger_index.ts";
 import {
+  checkSums,
   endOf,
   type IndexedKey,
   type IndexedSegment,
@@ -112,12 +113,7 @@ export class RecordIndex {
   /** All keys, live or deleted, by tag. */
   keys(): IndexedKey[] {
     const keys = this.#database.all("SELECT * FROM keys ORDER BY tag").map(readKey);
-    const live = keys.reduce((count, key) => count + Number(!key.deleted), 0);
-    const versions = keys.reduce((count, key) => count + key.versions, 0);
-    const totals = this.totals();
-    if (live !== totals.keys || versions !== totals.versions) {
-      throw new IndexDamage("the keys do not add up");
-    }
+    checkSums(keys, this.totals());
     return keys;
   }
 

@@ -1,6 +1,6 @@
 /**
- * What the files of a folder were like when they were stored: one whose size, times and inode are the same since, and whose key
- * has no newer version, is not read again.
+ * What a folder and its files were like when they were stored: one whose size, times and inode are the same since, and whose
+ * key has no newer version, is not read again.
  *
  * The lists lie in the index database, sealed, as they hold names. They are only there to save time: a list that is lost or
  * can't be read means that files are read.
@@ -19,12 +19,13 @@ import {
   type KeyName,
   PLAIN_BYTES_MAX,
   type RecordId,
-  toHex,
 } from "../base/mod.ts";
 import { decompress } from "../content/mod.ts";
+import { TAG_BYTES } from "../log/mod.ts";
 import { blob } from "../store/mod.ts";
 import type { VaultContext } from "./context.ts";
-import type { PutResult } from "./types.ts";
+import { areLatest } from "./latest.ts";
+import type { EntryType, PutResult } from "./types.ts";
 
 /**
  * A file is noted only if its times were older than this when it was looked at: a change that comes right after may leave it
@@ -32,17 +33,21 @@ import type { PutResult } from "./types.ts";
  */
 const REST_MS_MIN = 2500;
 
+/** What a list begins with: its layout. Lists of another layout are not read. */
+const LAYOUT = 1;
+/** Size, times (ms), inode, mode: as 64-bit floats, which is what they are given as. */
+const MARKS_BYTES = 5 * 8;
 /** Fewest bytes of an encoded file. */
-const FILE_BYTES_MIN = 2 + 5 * 8 + 16 + HASH_BYTES + 2 * 4;
-/** Length of a key tag. */
-const TAG_BYTES = 16;
-/** More files are not listed: a list is sealed as one object. */
-const FILES_MAX = 10_000;
+const FILE_BYTES_MIN = 2 + MARKS_BYTES + TAG_BYTES + HASH_BYTES + 2 * 4;
+/** More are not listed, the folder itself among them: a list is sealed as one object. */
+const FILES_MAX = 10_001;
+/** The name under which a folder stands in its own list. */
+const FOLDER_ITSELF = "";
 
 /** A file as it was, and the version that holds it. */
 interface SeenFile {
-  /** Size, times (ms), inode, mode: what must be the same. */
-  marks: readonly number[];
+  /** What must be the same. */
+  marks: Bytes;
   tag: Bytes;
   id: RecordId;
   version: number;
@@ -53,15 +58,18 @@ interface SeenFile {
 export interface Met {
   folder: SeenFolder;
   name: string;
-  marks: readonly number[];
+  marks: Bytes;
   /** Whether it has rested long enough to be noted. */
   isResting: boolean;
   /** What it was, if it looks the same. */
   before: SeenFile | null;
 }
 
-function marksOf({ size, mtime, ctime, ino, mode }: Deno.FileInfo): number[] {
-  return [size, mtime?.getTime() ?? 0, ctime?.getTime() ?? 0, ino ?? 0, mode ?? 0];
+function marksOf({ size, mtime, ctime, ino, mode }: Deno.FileInfo): Bytes {
+  const marks = new DataView(new ArrayBuffer(MARKS_BYTES));
+  [size, mtime?.getTime() ?? 0, ctime?.getTime() ?? 0, ino ?? 0, mode ?? 0]
+    .forEach((mark, i) => marks.setFloat64(8 * i, mark));
+  return new Uint8Array(marks.buffer);
 }
 
 /** One folder's files: as they were, and as they are found to be. */
@@ -81,16 +89,19 @@ export class SeenFolder {
     this.#before = load(context, this.#tag);
   }
 
+  /** As {@link SeenFolder.meet}, of the folder itself: what is in it is no matter. */
+  meetItself(info: Deno.FileInfo, options: { reread: boolean }): Met {
+    return this.meet(FOLDER_ITSELF, info, options);
+  }
+
   /** Looks at a file of the folder; {@link SeenFolder.leave} must follow. */
   meet(name: string, info: Deno.FileInfo, { reread }: { reread: boolean }): Met {
     this.#waiting++;
     const marks = marksOf(info);
-    const known = this.#before.get(name);
-    const before =
-      !reread && known !== undefined && known.marks.every((mark, i) => mark === marks[i])
-        ? known
-        : null;
-    const isResting = Math.max(marks[1]!, marks[2]!) < this.#context.clock.now() - REST_MS_MIN;
+    const known = reread ? undefined : this.#before.get(name);
+    const before = known !== undefined && equalBytes(known.marks, marks) ? known : null;
+    const changed = Math.max(info.mtime?.getTime() ?? 0, info.ctime?.getTime() ?? 0);
+    const isResting = changed < this.#context.clock.now() - REST_MS_MIN;
     return { folder: this, name, marks, isResting, before };
   }
 
@@ -126,16 +137,14 @@ export class SeenFolder {
 
 /** The versions that files still are, `null` for those whose key has another one since. */
 export function stillLatest(
-  { database, index }: VaultContext,
-  files: readonly { met: Met; key: string; size: number }[],
+  context: VaultContext,
+  files: readonly { met: Met; key: string; size: number; type: EntryType }[],
 ): (PutResult | null)[] {
-  const keys = database.guard(() =>
-    index.keysOf(files.flatMap(({ met: { before } }) => before === null ? [] : [before.tag]))
+  const isLatest = context.database.guard(() =>
+    areLatest(context, files.flatMap(({ met: { before } }) => before === null ? [] : [before]))
   );
-  return files.map(({ met: { before }, key, size }) => {
-    const known = before === null ? undefined : keys.get(toHex(before.tag));
-    if (before === null || known === undefined || known.heads.length !== 1) return null;
-    if (known.latest === null || !equalBytes(known.latest, before.id)) return null;
+  return files.map(({ met: { before }, key, size, type }) => {
+    if (before === null || !isLatest(before)) return null;
     const { id, version, chunks } = before;
     return {
       key: key.normalize("NFC") as KeyName, // it was checked when it was stored
@@ -147,7 +156,7 @@ export function stillLatest(
       addedBytes: 0,
       copies: 1,
       unchanged: true,
-      type: "file",
+      type,
     };
   });
 }
@@ -186,12 +195,11 @@ function save(
 /** A list of seen files, by their names. */
 export function encodeSeen(files: ReadonlyMap<string, SeenFile>): Bytes {
   const writer = new ByteWriter(files.size * (FILE_BYTES_MIN + 32));
-  writer.u32(files.size);
+  writer.u8(LAYOUT).u32(files.size);
   for (const [name, { marks, tag, id, version, chunks }] of files) {
     const bytes = encodeUtf8(name);
     writer.u16(bytes.length).raw(bytes);
-    for (const mark of marks) writer.i64(Math.trunc(mark));
-    writer.raw(tag).raw(id).u32(version).u32(chunks);
+    writer.raw(marks).raw(tag).raw(id).u32(version).u32(chunks);
   }
   return writer.finish();
 }
@@ -199,18 +207,13 @@ export function encodeSeen(files: ReadonlyMap<string, SeenFile>): Bytes {
 /** @throws VaultError `damaged` for anything that {@link encodeSeen} would not have written */
 export function decodeSeen(bytes: Bytes): Map<string, SeenFile> {
   const reader = new ByteReader(bytes, "list of seen files");
+  if (reader.u8() !== LAYOUT) throw reader.fail("unknown layout");
   const count = reader.count(reader.u32(), FILES_MAX, FILE_BYTES_MIN);
   const files = new Map<string, SeenFile>();
   for (let i = 0; i < count; i++) {
     const name = reader.text16();
     if (files.has(name)) throw reader.fail("a file comes twice");
-    const marks = Array.from({ length: 5 }, () => {
-      const mark = reader.i64();
-      if (BigInt(Number(mark)) !== mark) {
-        throw reader.fail(`${mark} is no number that was measured`);
-      }
-      return Number(mark);
-    });
+    const marks = reader.raw(MARKS_BYTES);
     const tag = reader.raw(TAG_BYTES);
     const id = reader.raw(HASH_BYTES);
     files.set(name, { marks, tag, id, version: reader.u32(), chunks: reader.u32() });

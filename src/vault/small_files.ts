@@ -14,7 +14,7 @@ import {
   type SealJob,
   type SealReply,
 } from "./small_work.ts";
-import { type SmallTarget, writeFiles } from "./small_write.ts";
+import { writeFiles, type WriteJob } from "./small_write.ts";
 
 /** So many jobs the worker has at a time: enough to do while this thread enters thousands of rows into the index. */
 const SENT_JOBS_MAX = 6;
@@ -28,6 +28,9 @@ const SENT_BYTES_MAX = 8 * 1024 * 1024;
  */
 const WAITING_JOBS_MIN = { seal: 24, write: 0 } as const;
 
+/** While so many jobs wait the worker gets some before it has started: there is more to do than this thread can do till then. */
+const UNREADY_JOBS_MIN = 8;
+
 /** From this many files on a worker is worth its start, which takes some 100 ms. */
 const WORKER_FILES_MIN = 256;
 
@@ -35,7 +38,7 @@ const WORKER_FILES_MIN = 256;
 export type SmallLetter = { masterKey: Bytes } | { task: number; job: SmallJob; padding: boolean };
 
 /** A batch of files to be sealed, or to be written. */
-export type SmallJob = { seal: SealJob } | { write: SmallTarget[] };
+export type SmallJob = { seal: SealJob } | { write: WriteJob };
 
 /** What comes back. */
 export type SmallAnswer = { ready: true } | { task: number; reply: SmallReply };
@@ -89,10 +92,10 @@ export class SmallFiles {
   }
 
   /** Writes files; says of each whether it could be done. */
-  async write(targets: SmallTarget[]): Promise<boolean[]> {
-    const bytes = targets.reduce((sum, { chunk }) => sum + (chunk?.reference.length ?? 0), 0);
-    const reply = await this.#do({ write: targets }, { files: targets.length, bytes });
-    return "written" in reply ? reply.written : targets.map(() => false);
+  async write(job: WriteJob): Promise<boolean[]> {
+    const bytes = job.lengths.reduce((sum, length) => sum + length, 0);
+    const reply = await this.#do({ write: job }, { files: job.paths.length, bytes });
+    return "written" in reply ? reply.written : job.paths.map(() => false);
   }
 
   #do(job: SmallJob, { files, bytes }: { files: number; bytes: number }): Promise<SmallReply> {
@@ -105,7 +108,7 @@ export class SmallFiles {
   }
 
   #goOn(): void {
-    while (this.#state === "ready" && this.#mayBeSent(this.#queue[0])) {
+    while (this.#canSend && this.#mayBeSent(this.#queue[0])) {
       const waiting = this.#queue.shift()!;
       const task = ++this.#task;
       this.#sent.set(task, waiting);
@@ -120,6 +123,11 @@ export class SmallFiles {
     if (this.#queue.length <= left) return;
     // From the other end: two threads that make files in one folder wait for each other.
     void this.#work(isSealing ? this.#queue.shift()! : this.#queue.pop()!);
+  }
+
+  get #canSend(): boolean {
+    if (this.#state === "starting") return this.#queue.length >= UNREADY_JOBS_MIN;
+    return this.#state === "ready";
   }
 
   #mayBeSent(next: Waiting | undefined): boolean {

@@ -7,20 +7,27 @@
  * @module
  */
 
-import { type Bytes, freeBytes } from "../base/mod.ts";
-import { decompress, type ReferenceFields } from "../content/mod.ts";
+import { SEPARATOR } from "@std/path";
+import { type Bytes, freeBytes, HASH_BYTES } from "../base/mod.ts";
+import { decompress } from "../content/mod.ts";
 import type { Sealer } from "../seal/mod.ts";
 
-/** A file to be written where nothing is. */
-export interface SmallTarget {
-  path: string;
-  /** A free name in the same folder: what stands at `path` is the whole file or nothing. */
-  temporary: string;
-  mode: number;
+/** Files to be written where nothing is, each of one chunk or empty, in columns, which go to another thread quickly. */
+export interface WriteJob {
+  paths: string[];
+  /** Ends the names in the same folders under which they are written first: what stands at a path is whole. */
+  suffix: string;
+  modes: number[];
   /** Milliseconds since 1970. */
-  mtime: number;
-  /** Its only chunk; null if it is empty. */
-  chunk: { pack: string; offset: number; reference: ReferenceFields } | null;
+  mtimes: number[];
+  /** The file in which each chunk lies, from which byte on, and how many there are; 0 for an empty file. */
+  packs: string[];
+  offsets: number[];
+  sealedLengths: number[];
+  /** Bytes of plaintext. */
+  lengths: number[];
+  /** The ids of the chunks, one after the other. */
+  ids: Bytes;
 }
 
 /** Bytes between two chunks that are read along rather than left out: a frame's header, and a little more. */
@@ -30,16 +37,14 @@ const GAP_BYTES_MAX = 4096;
 const READ_BYTES_MAX = 1024 * 1024;
 
 /** Writes files; says of each whether it could be done. Never fails as a whole. */
-export async function writeFiles(
-  sealer: Sealer,
-  targets: readonly SmallTarget[],
-): Promise<boolean[]> {
-  const { sealed, buffers } = readChunks(targets);
-  const written = await Promise.all(targets.map(async (target, i) => {
+export async function writeFiles(sealer: Sealer, job: WriteJob): Promise<boolean[]> {
+  const { sealed, buffers } = readChunks(job);
+  const modes = new FileModes();
+  const written = await Promise.all(job.paths.map(async (_, i) => {
     try {
-      const bytes = await openChunk(sealer, target, sealed[i]!);
+      const bytes = await openChunk(sealer, job, { i, sealed: sealed[i]! });
       if (bytes === null) return false;
-      writeWhole(target, bytes);
+      writeWhole(job, { i, bytes, modes });
       freeBytes(bytes);
       return true;
     } catch {
@@ -52,28 +57,32 @@ export async function writeFiles(
 
 /** The sealed chunks of the files, neighbours read together; null for those that can't be had. */
 function readChunks(
-  targets: readonly SmallTarget[],
+  { packs, offsets, sealedLengths }: WriteJob,
 ): { sealed: (Bytes | null)[]; buffers: Bytes[] } {
   const buffers: Bytes[] = [];
-  const sealed = new Array<Bytes | null>(targets.length).fill(null);
-  const wanted = targets.flatMap(({ chunk }, i) => chunk === null ? [] : { ...chunk, i })
-    .sort((a, b) => a.pack < b.pack ? -1 : a.pack > b.pack ? 1 : a.offset - b.offset);
+  const sealed = new Array<Bytes | null>(packs.length).fill(null);
+  const wanted = [...packs.keys()].filter((i) => sealedLengths[i]! > 0)
+    .sort((a, b) =>
+      packs[a]! < packs[b]! ? -1 : packs[a]! > packs[b]! ? 1 : offsets[a]! - offsets[b]!
+    );
   for (let first = 0; first < wanted.length;) {
-    const { pack, offset } = wanted[first]!;
+    const pack = packs[wanted[first]!]!;
+    const offset = offsets[wanted[first]!]!;
     let end = offset;
     let next = first;
     for (; next < wanted.length; next++) {
-      const { pack: itsPack, offset: start, reference } = wanted[next]!;
-      const itsEnd = start + reference.sealedLength;
-      const isNear = itsPack === pack && start <= end + GAP_BYTES_MAX;
+      const i = wanted[next]!;
+      const itsEnd = offsets[i]! + sealedLengths[i]!;
+      const isNear = packs[i] === pack && offsets[i]! <= end + GAP_BYTES_MAX;
       if (next > first && !(isNear && itsEnd - offset <= READ_BYTES_MAX)) break;
       end = Math.max(end, itsEnd);
     }
     const bytes = readRange(pack, offset, end - offset);
     if (bytes !== null) buffers.push(bytes);
-    for (const { i, offset: start, reference } of wanted.slice(first, next)) {
+    for (const i of wanted.slice(first, next)) {
       if (bytes === null) continue;
-      sealed[i] = bytes.subarray(start - offset, start - offset + reference.sealedLength);
+      const start = offsets[i]! - offset;
+      sealed[i] = bytes.subarray(start, start + sealedLengths[i]!);
     }
     first = next;
   }
@@ -98,23 +107,45 @@ function readRange(path: string, offset: number, length: number): Bytes | null {
 
 async function openChunk(
   sealer: Sealer,
-  { chunk }: SmallTarget,
-  sealed: Bytes | null,
+  { sealedLengths, lengths, ids }: WriteJob,
+  { i, sealed }: { i: number; sealed: Bytes | null },
 ): Promise<Bytes | null> {
-  if (chunk === null) return new Uint8Array(0);
+  if (sealedLengths[i] === 0) return new Uint8Array(0);
   // Tag and id prove the same bytes as the address; what is wrong with others is said when they are read alone.
   if (sealed === null) return null;
-  return await sealer.open(sealed, chunk.reference, decompress);
+  const id = ids.subarray(i * HASH_BYTES, (i + 1) * HASH_BYTES);
+  return await sealer.open(sealed, { id, length: lengths[i]! }, decompress);
 }
 
-function writeWhole({ path, temporary, mode, mtime }: SmallTarget, bytes: Bytes): void {
-  const file = Deno.openSync(temporary, { write: true, createNew: true, mode: mode & 0o777 });
+/** Which modes files come out with, by folder and mode asked for: it depends on the process and on the folder. */
+class FileModes {
+  readonly #right = new Set<string>();
+
+  /** Gives an open file its mode, if making it has not. */
+  set(file: Deno.FsFile, path: string, { folder, mode }: { folder: string; mode: number }): void {
+    const name = `${mode} ${folder}`;
+    if (this.#right.has(name)) return;
+    const made = file.statSync().mode;
+    if (made === null || ((made ^ mode) & 0o777) === 0) this.#right.add(name);
+    else Deno.chmodSync(path, mode);
+  }
+}
+
+function writeWhole(
+  { paths, suffix, modes, mtimes }: WriteJob,
+  { i, bytes, modes: fileModes }: { i: number; bytes: Bytes; modes: FileModes },
+): void {
+  const path = paths[i]!;
+  const mode = modes[i]! & 0o777;
+  const folder = path.slice(0, path.lastIndexOf(SEPARATOR) + 1);
+  const temporary = `${folder}.${i}.${suffix}`;
+  const file = Deno.openSync(temporary, { write: true, createNew: true, mode });
   try {
     try {
       for (let done = 0; done < bytes.length;) done += file.writeSync(bytes.subarray(done));
-      file.utimeSync(new Date(mtime), new Date(mtime));
-      const made = file.statSync().mode;
-      if (made !== null && ((made ^ mode) & 0o777) !== 0) Deno.chmodSync(temporary, mode & 0o777);
+      const time = new Date(mtimes[i]!);
+      file.utimeSync(time, time);
+      fileModes.set(file, temporary, { folder, mode });
     } finally {
       file.close();
     }

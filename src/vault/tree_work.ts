@@ -30,12 +30,13 @@ export const JOB_FILES = 64;
 /** Sums up what the entries in work report. */
 export class TreeProgress {
   readonly #onProgress: OnProgress | undefined;
-  readonly #totalBytes: number | undefined;
+  /** As soon as it is known. */
+  totalBytes: number | undefined;
   #done = 0;
 
-  constructor(onProgress: OnProgress | undefined, totalBytes: number | undefined) {
+  constructor(onProgress: OnProgress | undefined, totalBytes?: number) {
     this.#onProgress = onProgress;
-    this.#totalBytes = totalBytes;
+    this.totalBytes = totalBytes;
   }
 
   /** What one entry reports to. */
@@ -44,7 +45,7 @@ export class TreeProgress {
     return ({ doneBytes }) => {
       this.#done += doneBytes - seen;
       seen = doneBytes;
-      this.#onProgress?.({ doneBytes: this.#done, totalBytes: this.#totalBytes, item });
+      this.#onProgress?.({ doneBytes: this.#done, totalBytes: this.totalBytes, item });
     };
   }
 }

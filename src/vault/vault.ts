@@ -109,7 +109,7 @@ export class Vault implements AsyncDisposable {
    * result tells how many there are.
    */
   putPath(path: string, options: PutPathOptions = {}): AsyncIterable<PutOutcome> {
-    return namedAll(`Cannot put ${quoteKey(path)}`, options, putPath(this.#context, path, options));
+    return singly(`Cannot put ${quoteKey(path)}`, options, putPath(this.#context, path, options));
   }
 
   /** A version's bytes, each checked before it comes out. @throws VaultError `not_found`, `damaged`, `too_few_peers` */
@@ -139,7 +139,7 @@ export class Vault implements AsyncDisposable {
 
   /** Fetches all keys at or under a prefix; `folder` takes the prefix's place. One outcome an entry. */
   getTree(prefix: string, folder: string, options: GetTreeOptions = {}): AsyncIterable<GetOutcome> {
-    return namedAll(
+    return singly(
       `Cannot get ${quoteKey(prefix)}`,
       options,
       getTree(this.#context, prefix, folder, options),
@@ -355,14 +355,39 @@ async function named<T>(
   }
 }
 
-async function* namedAll<T>(
+/**
+ * The outcomes of many entries one by one, named as by {@link named}. By hand, as a generator takes several promises for each
+ * of ten thousand.
+ */
+function singly<T>(
   action: string,
   { signal }: Pick<WorkOptions, "signal">,
-  work: AsyncIterable<T>,
-): AsyncGenerator<T> {
-  try {
-    yield* work;
-  } catch (error) {
-    throw asInterruption(error, { action, signal });
-  }
+  work: AsyncGenerator<readonly T[]>,
+): AsyncIterableIterator<T> {
+  let waiting: readonly T[] = [];
+  let at = 0;
+  return {
+    [Symbol.asyncIterator]() {
+      return this;
+    },
+    async next() {
+      try {
+        while (at === waiting.length) {
+          const { done, value } = await work.next();
+          if (done) return { done, value };
+          waiting = [...waiting.slice(at), ...value]; // others may have come meanwhile, if several ask at once
+          at = 0;
+        }
+      } catch (error) {
+        throw asInterruption(error, { action, signal });
+      }
+      return { done: false, value: waiting[at++]! };
+    },
+    async return() {
+      waiting = [];
+      at = 0;
+      await work.return(undefined);
+      return { done: true, value: undefined };
+    },
+  };
 }

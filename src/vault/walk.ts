@@ -18,7 +18,7 @@ export interface Entry {
   type: EntryType;
   /** Whether it is what the user named, and no folder: the only one there is, and perhaps a pipe. */
   isNamed?: boolean;
-  /** Of a file in a tree: whether it was met before. */
+  /** Of a file or folder in a tree: whether it was met before. */
   met?: Met;
 }
 
@@ -76,8 +76,8 @@ function* walkFolder(
   });
   if (names === null) return;
   if (names instanceof VaultError) return yield { path: folder.path, error: names };
-  yield folder;
   const seen = new SeenFolder(tree.context, folder);
+  yield { ...folder, met: seen.meetItself(folder.info, tree) };
   const above = join(folder.path, "x").slice(0, -1); // with its separator, unless it is the root's already
   for (const name of names.sort()) {
     const path = above + name;

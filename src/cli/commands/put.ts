@@ -135,7 +135,14 @@ async function putAll(context: Context, work: PutWork): Promise<number> {
       totals[result.unchanged ? "unchanged" : "stored"]++;
       totals.size += result.size;
       totals.addedBytes += result.unchanged ? 0 : result.addedBytes;
-      await confirm(context, { json: putDocument(result), text: putLine(result, work.copies) });
+      await confirm(context, {
+        get json() {
+          return putDocument(result);
+        },
+        get text() {
+          return putLine(result, work.copies);
+        },
+      });
       if (result.copies >= (work.copies ?? 1)) continue;
       const code = reportError(tooFewCopies(result, work.copies!), { io, json: flags.json });
       exitCode = exitCode === 0 ? code : exitCode;
