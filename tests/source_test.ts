@@ -15,7 +15,7 @@ const SELF = join("tests", "source_test.ts");
 const CODE_LINES_MAX = 400;
 
 /** Where our own files lie; what else a checkout may hold (dependencies, coverage) is not ours. */
-const OURS = ["src", "tests", "docs", ".ci"];
+const OURS = ["build", "src", "tests", "docs", ".ci"];
 
 /** Files under our folders and beside them whose name matches, as paths from the project's root. */
 async function ourFiles(name: RegExp): Promise<string[]> {
@@ -129,4 +129,12 @@ Deno.test("compile task: allows the environment variables that the program reads
   };
   const allowed = /--allow-env=(\S+)/.exec(tasks.compile.command)?.[1]?.split(",") ?? [];
   assertEquals([...allowed].sort(), [...asked].sort());
+});
+
+Deno.test("compile task: no code is taken from the system's temporary folder", async () => {
+  const { tasks } = JSON.parse(await read("deno.json")) as {
+    tasks: { compile: { command: string } };
+  };
+  // Deno's cache of compiled code is a file there that anybody on the machine can make first.
+  assert(tasks.compile.command.includes(" --no-code-cache "));
 });
