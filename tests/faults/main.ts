@@ -1,45 +1,89 @@
 // deno-lint-ignore-file no-console -- its output is what it is for
 /**
- * `deno task faults [--seconds N] [WORD…]`: the faults of real machines, each held for so long (120 s), all or those whose
- * name has a WORD in it. A run is bounded: what takes longer than its time has failed.
+ * `deno task faults [--short] [--seconds N] [--jobs N] [--steps] [WORD…]`: the faults of real machines, all or those whose name has a
+ * WORD in it. Each is held for so long (120 s); with --short only until it was noticed, and several at a time.
+ *
+ * The last line is "N passed, N failed". What can't be made on a machine is said to be skipped, and why. A run is bounded:
+ * what takes longer than its time has failed. Whatever a fault has made is taken away, also by SIGINT and SIGTERM.
  */
 
 import { parseArgs } from "@std/cli/parse-args";
+import { afterRunning } from "../helpers/cluster.ts";
 import { FAULTS } from "./faults.ts";
+import { type Fault, Trial } from "./story.ts";
 import { CannotHere } from "./system.ts";
 
-/** What a fault may take beside being held. */
-const SECONDS_MAX = 240;
+/** What a fault may take beside being held, seconds. */
+const SECONDS_MAX = 300;
+/** Faults at a time in the short form: most of their time they wait for silence. */
+const JOBS_SHORT = 3;
 
-const flags = parseArgs(Deno.args, { string: ["seconds"] });
-const holdSeconds = /^\d{1,4}$/.test(String(flags.seconds)) ? Number(flags.seconds) : 120;
+const flags = parseArgs(Deno.args, {
+  boolean: ["short", "steps"],
+  string: ["seconds", "jobs"],
+  unknown: (argument) => {
+    if (!argument.startsWith("-")) return;
+    console.error(`Cannot make faults: there is no ${argument}`);
+    Deno.exit(2);
+  },
+});
+const count = (text: unknown, otherwise: number) =>
+  typeof text === "string" && /^\d{1,4}$/.test(text) ? Number(text) : otherwise;
+const holdSeconds = flags.short ? 0 : count(flags.seconds, 120);
 const words = flags._.map(String);
-let failed = 0;
-for (const [what, fault] of Object.entries(FAULTS)) {
-  if (words.length > 0 && !words.some((word) => what.includes(word))) continue;
-  const begin = performance.now();
-  const seconds = () => `${Math.round((performance.now() - begin) / 1000)} s`;
-  let timer: ReturnType<typeof setTimeout> | undefined;
+const waiting = Object.entries(FAULTS).filter(([what]) =>
+  words.length === 0 || words.some((word) => what.includes(word))
+);
+const running = new Set<Trial>();
+let [passed, failed] = [0, 0];
+
+async function within(seconds: number, work: Promise<void>): Promise<void> {
+  const over = Promise.withResolvers<never>();
+  const late = () => over.reject(new Error("it did not end in its time"));
+  const cancel = afterRunning(seconds * 1000, late);
   try {
-    await Promise.race([
-      fault({ holdSeconds }),
-      new Promise<never>((_, reject) => {
-        const over = () => reject(new Error("it did not end in its time"));
-        timer = setTimeout(over, (holdSeconds + SECONDS_MAX) * 1000);
-      }),
-    ]);
-    console.log(`✓ ${what} (${seconds()})`);
-  } catch (error) {
-    const cause = error instanceof SuppressedError ? error.suppressed : error;
-    if (cause instanceof CannotHere) console.log(`- ${what}: left out, ${cause.message}`);
-    else {
-      failed++;
-      console.log(`✗ ${what} (${seconds()})`);
-      console.error(cause);
-    }
+    await Promise.race([work, over.promise]);
   } finally {
-    clearTimeout(timer);
+    cancel();
   }
 }
-console.log(failed === 0 ? "all held" : `${failed} failed`);
+
+async function make(what: string, fault: Fault): Promise<void> {
+  const trial = new Trial({ holdSeconds });
+  running.add(trial);
+  const work = fault(trial);
+  // Given up, it fails once more, when its nodes are taken away.
+  work.catch(() => {});
+  try {
+    await within(holdSeconds * 2 + SECONDS_MAX, work);
+    passed++;
+    const steps = flags.steps ? trial.steps.map((step) => `\n  ${step}`).join("") : "";
+    console.log(`✓ ${what} (${trial.seconds} s)${steps}`);
+  } catch (error) {
+    if (error instanceof CannotHere) console.log(`- ${what}: skipped, ${error.message}`);
+    else {
+      failed++;
+      console.log(`✗ ${what} (${trial.seconds} s)\n  ${trial.steps.join("\n  ")}`);
+      console.error(error);
+    }
+  } finally {
+    await trial[Symbol.asyncDispose]().catch((error) => console.error(`${what}:`, error));
+    running.delete(trial);
+  }
+}
+
+for (const signal of ["SIGINT", "SIGTERM"] as const) {
+  Deno.addSignalListener(signal, () => {
+    waiting.length = 0;
+    const ending = [...running].map((trial) => trial[Symbol.asyncDispose]());
+    Promise.allSettled(ending).then(() => Deno.exit(1));
+  });
+}
+
+async function makeOneByOne(): Promise<void> {
+  for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) await make(...next);
+}
+const jobs = count(flags.jobs, flags.short ? JOBS_SHORT : 1);
+await Promise.all(Array.from({ length: jobs }, makeOneByOne));
+console.log(`${passed} passed, ${failed} failed`);
 Deno.exit(failed === 0 ? 0 : 1);

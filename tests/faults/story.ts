@@ -5,18 +5,57 @@ import { join } from "@std/path";
 import { type ClusterNode, type Outcome, until } from "../helpers/cluster.ts";
 import { noise } from "../cli/harness.ts";
 
-/** How long a fault may last. */
-export interface Scale {
-  /** Seconds that a fault goes on after it has been noticed. */
-  readonly holdSeconds: number;
-}
+const TICK_MS = 100;
 
 /** One fault. @throws CannotHere where it can't be made */
-export type Fault = (scale: Scale) => Promise<void>;
+export type Fault = (trial: Trial) => Promise<void>;
 
-/** Lets a fault go on: its length is a part of it. */
-export function hold({ holdSeconds }: Scale): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, holdSeconds * 1000));
+/** One time that a fault is made: how far it has come, and all that it has made, to be taken away even in the middle. */
+export class Trial implements AsyncDisposable {
+  /** Seconds that a fault goes on after it has been noticed. */
+  readonly holdSeconds: number;
+  /** What was done so far, each with the second in which it began. */
+  readonly steps: string[] = [];
+  #ticks = 0;
+  /** Time in which this process itself was stopped does not count. */
+  readonly #timer = setInterval(() => this.#ticks++, TICK_MS);
+  readonly #own: AsyncDisposable[] = [];
+  #isOver = false;
+
+  constructor({ holdSeconds }: { holdSeconds: number }) {
+    this.holdSeconds = holdSeconds;
+  }
+
+  /** Tells what is done next. */
+  step(what: string): void {
+    this.steps.push(`${this.seconds} s: ${what}`);
+  }
+
+  get seconds(): number {
+    return Math.round(this.#ticks * TICK_MS / 1000);
+  }
+
+  /** Takes a thing away again at the end, the last one first. */
+  async own<T extends AsyncDisposable>(making: Promise<T>): Promise<T> {
+    const thing = await making;
+    this.#own.push(thing);
+    if (this.#isOver) await this[Symbol.asyncDispose]();
+    return thing;
+  }
+
+  /** Lets a fault go on: its length is a part of it. */
+  async hold(): Promise<void> {
+    this.step(`hold for ${this.holdSeconds} s`);
+    await new Promise((resolve) => setTimeout(resolve, this.holdSeconds * 1000));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#isOver = true;
+    clearInterval(this.#timer);
+    for (let thing = this.#own.pop(); thing !== undefined; thing = this.#own.pop()) {
+      await thing[Symbol.asyncDispose]();
+    }
+  }
 }
 
 /** A file that is acknowledged must be there, whatever happens then. */
@@ -90,7 +129,7 @@ export async function sameHistory(
 ): Promise<{ version: number; conflict: boolean; latest: boolean }[]> {
   const histories = await until(
     `all have ${count} versions of ${key}`,
-    () => Promise.all(nodes.map(async (node) => (await node.ok("history", key, "--json")).out)),
+    () => Promise.all(nodes.map((node) => node.ask("history", key, "--json"))),
     (all) => all.every((one) => one === all[0]) && JSON.parse(all[0]!).versions.length === count,
   );
   return JSON.parse(histories[0]!).versions;

@@ -52,13 +52,14 @@ export class SmallDisk implements AsyncDisposable {
   }
 }
 
-/** The prefix of all networks of this process. */
-const PREFIX = `gvf${Deno.pid}`;
+/** Networks that this process has made. */
+let networks = 0;
 
 /** Machines, as network namespaces, each with one cable to a switch. */
 export class Machines implements AsyncDisposable {
   readonly #names: string[];
-  readonly #switch = `${PREFIX}s`;
+  readonly #prefix = `gvf${Deno.pid}-${networks++}`;
+  readonly #switch = `${this.#prefix}s`;
 
   private constructor(names: string[]) {
     this.#names = names;
@@ -94,7 +95,7 @@ export class Machines implements AsyncDisposable {
   }
 
   #space(name: string): string {
-    return `${PREFIX}${name}`;
+    return `${this.#prefix}${name}`;
   }
 
   async #in(space: string, ...words: string[]): Promise<void> {
@@ -122,12 +123,6 @@ export class Machines implements AsyncDisposable {
       const route = ["ip", "route", isMute ? "add" : "del", "blackhole", this.address(other)];
       await this.#in(this.#space(name), ...route);
     }
-  }
-
-  /** Makes what a machine sends slow, or loses some of it: options of netem. @throws CannotHere where the kernel can't */
-  async disturb(name: string, ...options: string[]): Promise<void> {
-    const device = ["dev", "eth0", "root", "netem"];
-    await this.#in(this.#space(name), "tc", "qdisc", "replace", ...device, ...options);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

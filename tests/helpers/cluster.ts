@@ -6,6 +6,9 @@
  */
 
 import { fromFileUrl, join } from "@std/path";
+import manifest from "../../deno.json" with { type: "json" };
+import { findSocket } from "../../src/daemon/control_place.ts";
+import { CONTROL_VERSION, ControlConnection } from "../../src/daemon/control_protocol.ts";
 
 const MAIN = fromFileUrl(new URL("../../main.ts", import.meta.url));
 /** How long a node may take to begin listening, and to stop. */
@@ -52,7 +55,7 @@ const TICK_MS = 100;
  * Does something once this process has been running for so long, unless it is called off. Time in which it was stopped, and
  * the nodes maybe with it, does not count.
  */
-function afterRunning(ms: number, run: () => void): () => void {
+export function afterRunning(ms: number, run: () => void): () => void {
   let left = ms / TICK_MS;
   const timer = setInterval(() => {
     if (--left > 0) return;
@@ -270,9 +273,37 @@ export class ClusterNode {
     return JSON.parse((await this.ok(...words, "--json")).out) as T;
   }
 
+  /**
+   * What a command that must succeed prints, without a process of its own if the node is up: for what is asked again and
+   * again.
+   */
+  async ask(...words: string[]): Promise<string> {
+    const answer = this.isUp ? await askNode(this.home, words).catch(() => null) : null;
+    return answer?.code === 0 ? answer.out : (await this.ok(...words)).out;
+  }
+
   /** What `status --json` says. */
-  status(): Promise<Status> {
-    return this.json<Status>("status");
+  async status(): Promise<Status> {
+    return JSON.parse(await this.ask("status", "--json"));
+  }
+}
+
+/** Has the node of a home run a command that reads nothing; `null` if none takes it. */
+async function askNode(home: string, args: string[]): Promise<Omit<Outcome, "err"> | null> {
+  const path = findSocket(home);
+  if (path === null) return null;
+  using socket = await Deno.connect({ transport: "unix", path });
+  const connection = new ControlConnection(socket);
+  const from = { program: manifest.version, args, cwd: home, env: {}, pid: Deno.pid, columns: 0 };
+  const isTerminal = { isTerminalIn: false, isTerminalOut: false, isTerminalErr: false };
+  const hello = { ...from, ...isTerminal };
+  await connection.send({ kind: "hello", version: CONTROL_VERSION, hello });
+  const decoder = new TextDecoder();
+  for (let out = "";;) {
+    const message = await connection.receive();
+    if (message?.kind === "output") out += decoder.decode(message.bytes, { stream: true });
+    else if (message?.kind === "exit") return { code: message.code, out };
+    else if (message?.kind !== "error") return null;
   }
 }
 
