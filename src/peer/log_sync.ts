@@ -71,6 +71,8 @@ export class LogSync {
   readonly #listed = new Map<string, { digests: string; atMs: number }>();
   /** Until when a peer isn't asked for a log again, as what it gave was of no use: by peer and log. */
   readonly #uselessUntil = new Map<string, number>();
+  /** Whether no log is pulled for a while, as what came could not be entered. */
+  #isResting = false;
   readonly #comparing = new Set<string>();
   readonly #toAnnounce = new Map<string, NodeId>();
   #announceAt: { ms: number; stop: () => void } | null = null;
@@ -230,7 +232,7 @@ export class LogSync {
     this.#noteKnown(from, node, claim);
     if (!this.#isOfUse(from, node, claim) || isClosed(member, this.#options.ledger)) return;
     const useless = this.#uselessUntil.get(keyOf(from) + keyOf(node)) ?? 0;
-    if (useless > this.#options.clock.now()) return;
+    if (this.#isResting || useless > this.#options.clock.now()) return;
     const key = keyOf(node);
     let wanted = this.#wanted.get(key);
     if (wanted === undefined) this.#wanted.set(key, wanted = { node, sources: new Map() });
@@ -266,6 +268,22 @@ export class LogSync {
 
   // Pulling.
 
+  /** Enters what came. Where it can't be, as the disk is full for one, nothing that anyone gives could. */
+  async #entering<T>(work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (error) {
+      if (!this.#isResting) {
+        this.#isResting = true;
+        this.#options.tasks.after(LOG_AGAIN_MS, "compare logs", () => {
+          this.#isResting = false;
+          this.#options.mesh.peers().forEach((peer) => this.#compare(peer));
+        });
+      }
+      throw error;
+    }
+  }
+
   #pullNext(): void {
     for (const [key, wanted] of this.#wanted) {
       if (this.#pulling.size >= LOG_PULLS_MAX) return;
@@ -296,6 +314,7 @@ export class LogSync {
       } catch (error) {
         // That source is out; comparing finds it again. Sessions end all the time, anything else is worth telling.
         if (!isVaultError(error, "failed")) this.#options.tasks.fail("pull a log", error);
+        if (this.#isResting) sources.clear();
         continue;
       }
       // Behind the others, so that they take turns; a newer claim that came meanwhile stands.
@@ -314,7 +333,9 @@ export class LogSync {
     const after = ledger.head(node)?.last ?? 0n;
     if (claim.last <= after) return await this.#pullListed(peer, node, claim, signal);
     const { segments } = await peer.channel.request("segments", { node, after }, { signal });
-    const { entered, hasForked } = await entry.enter(peer, node, segments, signal);
+    const { entered, hasForked } = await this.#entering(() =>
+      entry.enter(peer, node, segments, signal)
+    );
     // What follows on another branch than ours is of use only with all of that branch.
     if (hasForked) await this.#pullListed(peer, node, claim, signal);
     const isHigher = (ledger.head(node)?.last ?? 0n) > after;
@@ -347,7 +368,7 @@ export class LogSync {
       isAll = reply.isAll;
       after = last.slice();
       const missing = reply.addresses.filter((address) => store.stat(address) === null);
-      await entry.fetchAndEnter(peer, node, missing, signal);
+      await this.#entering(() => entry.fetchAndEnter(peer, node, missing, signal));
     }
     return false;
   }

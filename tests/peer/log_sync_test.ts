@@ -1,5 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
-import { type Bytes, sha256, toHex } from "../../src/base/mod.ts";
+import { type Bytes, LOG_PULLS_MAX, sha256, toHex, VaultError } from "../../src/base/mod.ts";
 import { Dice } from "../log/helpers.ts";
 import { LogWriter, someBytes } from "./doubles.ts";
 import { TestTime, until } from "./test_time.ts";
@@ -291,6 +291,31 @@ Deno.test("log sync: who has what an evicted node wrote behind its end knows the
   } finally {
     await net.stop();
   }
+});
+
+Deno.test("log sync: while nothing can be entered, logs are asked for now and then; after it they come", async () => {
+  const time = new TestTime();
+  const net = new TestNet({ clock: time, timers: time });
+  const nodes = net.add("a", "b", "c", "d", "e");
+  net.connectAll();
+  net.startAll();
+  await time.settle();
+  const full = nodes[0]!;
+  const { enter } = full.ledger;
+  let tries = 0;
+  full.ledger.enter = () => {
+    tries++;
+    return Promise.reject(new VaultError("no_space", "Cannot write to the store: it is full"));
+  };
+  for (const node of nodes.slice(1)) await node.write([[]]);
+  await time.pass(60_000);
+  // Four logs at once, every 15 s.
+  assert(tries > 0 && tries <= 5 * LOG_PULLS_MAX, `${tries} tries`);
+  assertEquals(full.eventsOf("failed").length, tries);
+  full.ledger.enter = enter.bind(full.ledger);
+  await time.pass(20_000);
+  assert(areEqual(nodes));
+  await net.stop();
 });
 
 Deno.test("log sync: what was missed is found by comparing, without news of it", async () => {
