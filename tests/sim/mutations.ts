@@ -34,8 +34,8 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: "collection without grace time",
     file: "src/vault/garbage.ts",
-    find: "const isYoung = (pack: number) =>",
-    replace: "const isYoung = (pack: number) => pack < 0 &&",
+    find: "(!marked.isWhole || isYoung(frame.pack))",
+    replace: "!marked.isWhole",
     faults: "kill",
     firstSeed: 1,
     shows: /collected too early/,
@@ -115,20 +115,20 @@ export const MUTATIONS: readonly Mutation[] = [
 export const CANDIDATES: readonly Mutation[] = [
   {
     name: "a copy counted that is not durable",
-    file: "src/peer/exchange.ts",
-    find: "const held = needs.map(({ address }) => store.isDurable(address));\n      needs.forEach",
-    replace: "const held = needs.map(() => true);\n      needs.forEach",
-    faults: "new disk",
+    file: "src/peer/replicator.ts",
+    find: "if (isAnswer && held!.slice(at, end).every((bit) => bit)) group.copies++;",
+    replace: "if (isAnswer || at === at) group.copies++;",
+    faults: "disaster at a word",
     firstSeed: 1,
-    shows: /lost:|unreadable/,
+    shows: /lost:|unreadable|has forgotten/,
   },
   {
     name: "surplus dropped without asking",
     file: "src/peer/surplus.ts",
     find: ".filter(([, left]) => left === 0)",
     replace: ".filter(([, left]) => left >= 0)",
-    faults: "join,kill",
+    faults: "join",
     firstSeed: 1,
-    shows: /not healed|unreadable/,
+    shows: /dropped: object/,
   },
 ];
