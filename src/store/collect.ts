@@ -34,6 +34,8 @@ export interface CollectResult {
   removedObjects: number;
   freedBytes: number;
   rewrittenPacks: number;
+  /** Bytes of dead objects in packs that were left alone, as they are too few there. */
+  leftBytes: number;
   /** Packs left alone because an object in them that has to stay is damaged. */
   damagedPacks: number[];
 }
@@ -73,17 +75,24 @@ function isWorthIt({ dead, deadBytes, fileBytes }: Weighed, options: CollectOpti
   return options.onlyWith === undefined || dead.some(options.onlyWith);
 }
 
-/** Packs that are worth rewriting, those without a live byte first. */
-function chooseCandidates(store: PackStore, options: CollectOptions): number[] {
+/** Packs that are worth rewriting, those without a live byte first, and how many dead bytes are in the others. */
+function chooseCandidates(
+  store: PackStore,
+  options: CollectOptions,
+): { candidates: number[]; leftBytes: number } {
   const { activePack } = store;
-  return store.index.packs()
+  let leftBytes = 0;
+  const candidates = store.index.packs()
     .filter(({ number }) => options.dryRun || number !== activePack)
     .flatMap(({ number }) => {
       const weighed = weigh(store, number, options.isLive);
-      return isWorthIt(weighed, options) ? [{ number, live: weighed.live.length }] : [];
+      if (isWorthIt(weighed, options)) return [{ number, live: weighed.live.length }];
+      leftBytes += weighed.deadBytes;
+      return [];
     })
     .sort((a, b) => a.live - b.live)
     .map(({ number }) => number);
+  return { candidates, leftBytes };
 }
 
 /**
@@ -108,15 +117,17 @@ export async function collect(store: PackStore, options: CollectOptions): Promis
     removedObjects: 0,
     freedBytes: 0,
     rewrittenPacks: 0,
+    leftBytes: 0,
     damagedPacks: [],
   };
   if (options.dryRun) await store.flush();
   else await store.rotate();
 
-  const candidates = store.guard(() => {
+  const { candidates, leftBytes } = store.guard(() => {
     checkRows();
     return chooseCandidates(store, options);
   });
+  result.leftBytes = leftBytes;
 
   for (const [index, number] of candidates.entries()) {
     if (result.rewrittenPacks === options.packsMax) break;

@@ -428,19 +428,18 @@ export class PackStore implements ChunkStore {
     await this.flush();
     return this.guard(() =>
       this.#database.transaction(() => {
-        const going = removed.map((address) => this.index.find(address))
-          .filter((frame): frame is FrameRow => frame !== null && isGoing(frame));
-        return this.#forget(going);
+        const frames = removed.map((address) => this.index.find(address));
+        return this.#forget(frames.filter((frame) => frame !== null && isGoing(frame)));
       })
     );
   }
 
   /** Removes rows that still name these very places; says how many did. */
-  #forget(frames: readonly FramePlace[]): number {
+  #forget(frames: readonly (FramePlace | null)[]): number {
     const packs = new Map<number, PackRow>();
     let count = 0;
     for (const frame of frames) {
-      if (!this.index.remove(frame)) continue;
+      if (frame === null || !this.index.remove(frame)) continue;
       const pack = packs.get(frame.pack) ?? this.index.pack(frame.pack);
       if (pack === null) throw new IndexDamage(`pack ${frame.pack} has frames but no row`);
       pack.objects--;

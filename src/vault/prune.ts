@@ -73,6 +73,7 @@ export async function prune(
     droppedVersions: dropped.length,
     removedChunks: collected.removedObjects,
     freedBytes: collected.freedBytes,
+    leftBytes: collected.leftBytes,
     dropped,
   };
 }

@@ -21,6 +21,7 @@ import {
 import { blob, IndexDamage, type IndexDatabase } from "../store/mod.ts";
 import { FOREIGN_SCHEMA, ForeignIndex } from "./foreign_index.ts";
 import { type IndexedLog, LOG_SCHEMA, LogIndex } from "./ledger_index.ts";
+import { eachSegment, eachVersion } from "./record_pages.ts";
 import {
   checkSums,
   endOf,
@@ -53,9 +54,6 @@ export {
 export function recordSchema(vault: Bytes): string {
   return `${RECORD_SCHEMA}${LOG_SCHEMA}${FOREIGN_SCHEMA}-- ${toHex(vault)}\n`;
 }
-
-/** Rows that are read at once by who goes through all of them. */
-const PAGE_ROWS = 512;
 
 /** What a segment brings beside itself when it is entered. */
 export interface SegmentContent {
@@ -164,22 +162,8 @@ export class RecordIndex {
   }
 
   /** As {@link RecordIndex.allVersions}, one after the other by their ids: of all at once there may be too many for the memory. */
-  *eachVersion(): Generator<IndexedVersion> {
-    let kept = 0;
-    for (let after: Bytes = new Uint8Array(0);;) {
-      const page = this.#database.all(
-        "SELECT * FROM versions WHERE id > ? ORDER BY id LIMIT ?",
-        after,
-        PAGE_ROWS,
-      ).map(readVersion);
-      for (const version of page) {
-        kept += Number(!version.dropped);
-        yield version;
-      }
-      if (page.length < PAGE_ROWS) break;
-      after = page.at(-1)!.id;
-    }
-    if (kept !== this.totals().versions) throw new IndexDamage("the versions do not add up");
+  eachVersion(): Generator<IndexedVersion> {
+    return eachVersion(this.#database, this.totals());
   }
 
   segment(row: number): IndexedSegment {
@@ -200,20 +184,8 @@ export class RecordIndex {
   }
 
   /** As {@link RecordIndex.segments}, one after the other in the order in which they were entered: rows 1, 2, … */
-  *eachSegment(): Generator<IndexedSegment> {
-    const { segments } = this.totals();
-    for (let row = 0; row < segments;) {
-      const page = this.#database.all(
-        "SELECT * FROM segments WHERE row > ? ORDER BY row LIMIT ?",
-        row,
-        PAGE_ROWS,
-      ).map(readSegment);
-      if (page.length === 0) throw new IndexDamage("the segments do not add up");
-      for (const segment of page) {
-        if (segment.row !== ++row) throw new IndexDamage("the segments do not add up");
-        yield segment;
-      }
-    }
+  eachSegment(): Generator<IndexedSegment> {
+    return eachSegment(this.#database, this.totals());
   }
 
   /** What is known of all logs, by node. */

@@ -180,6 +180,8 @@ export interface PruneResult {
   removedChunks: number;
   /** Bytes of those objects. */
   freedBytes: number;
+  /** Bytes that nothing needs either and that stay for now: there are too few of them in their packs to write these anew. */
+  leftBytes: number;
   /** What was or would be dropped, oldest first. */
   dropped: { key: KeyName; version: number; id: RecordId; time: number; size: number }[];
 }

@@ -60,6 +60,7 @@ Deno.test("collect: rewrites the packs with dead objects, and only these", async
     removedObjects: 5,
     freedBytes: 5 * FRAME_BYTES,
     rewrittenPacks: 1,
+    leftBytes: 0,
     damagedPacks: [],
   });
   const left = objects.filter((object) => !dead.includes(object));
@@ -68,6 +69,14 @@ Deno.test("collect: rewrites the packs with dead objects, and only these", async
   assertEquals(disk.stat(packPath(1)), null);
   await store.close();
   await assertOnly((await openStore(disk)).store, left);
+});
+
+Deno.test("collect: says how many dead bytes stay, as there are too few of them in their packs", async () => {
+  const { store, objects } = await threePacks();
+  const dead = [objects[0]!, ...objects.slice(10, 15)];
+  const result = await collect(store, { ...without(dead), deadShareMin: 0.2 });
+  assertEquals([result.removedObjects, result.leftBytes], [5, FRAME_BYTES]);
+  await store.close();
 });
 
 Deno.test("collect: a pack with nothing live goes without a byte being written before", async () => {
@@ -155,6 +164,7 @@ Deno.test("collect: copies that a crash left and junk count as dead bytes", asyn
     removedObjects: 0,
     freedBytes: 5000,
     rewrittenPacks: 1,
+    leftBytes: 0,
     damagedPacks: [],
   });
   await assertOnly(again.store, objects);

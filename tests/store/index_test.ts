@@ -111,35 +111,6 @@ for (const column of ["length", "objects", "bytes", "intact", "crc"]) {
   });
 }
 
-const TOTALS = ["packs", "objects", "object_bytes", "file_bytes", "crc"];
-
-for (
-  const change of [
-    ...TOTALS.map((name) => `UPDATE pack_totals SET ${name} = ${name} + 1`),
-    "DELETE FROM pack_totals",
-  ]
-) {
-  Deno.test(`FrameIndex: sums that are wrong end in a rebuild and the right answer: ${change}`, async () => {
-    const { store, database } = await storeWith(makeObjects(5));
-    const { count } = database.rebuilds;
-    const totals = store.index.totals();
-    database.run(change);
-    assertEquals(store.guard(() => store.index.totals()), totals);
-    assertEquals(database.rebuilds.count, count + 1);
-    await store.close();
-  });
-}
-
-Deno.test("FrameIndex: the row of a pack that is gone is missed by whoever goes through the packs", async () => {
-  const { store, database } = await storeWith(makeObjects(5));
-  const { count } = database.rebuilds;
-  const packs = store.index.packs();
-  database.run("DELETE FROM packs");
-  assertEquals(store.guard(() => store.index.packs()), packs);
-  assertEquals(database.rebuilds.count, count + 1);
-  await store.close();
-});
-
 Deno.test("FrameIndex.inPack: a frame that is in no listing is damage, not garbage", async () => {
   const { store, database } = await storeWith(makeObjects(5));
   database.run("DELETE FROM frames WHERE address = ?", makeObject(2).address);

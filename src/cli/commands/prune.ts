@@ -112,6 +112,11 @@ function pruneText(
   return [
     rows.length === 0 ? "" : `${table}\n`,
     `${result.droppedVersions} of ${versions} ${would}dropped, `,
-    `${formatBytes(result.freedBytes)} ${would}freed\n`,
+    `${formatBytes(result.freedBytes)} ${would}freed`,
+    result.leftBytes === 0
+      ? "\n"
+      : `; ${formatBytes(result.leftBytes)} of garbage ${
+        dryRun ? "would stay" : "stay"
+      } until there is more in their packs\n`,
   ].join("");
 }
