@@ -143,22 +143,57 @@ export async function joinLan(options: LanOptions): Promise<() => Promise<void>>
   }
 }
 
-/** bonjour-service, once it is known that this platform has multicast at all: it finds out too late to say so. */
-async function loadLibrary(onError: (error: Error) => void): Promise<LanLibrary> {
-  await tryMulticast();
-  const { Bonjour } = await import("bonjour-service");
-  const library = new Bonjour({}, onError);
-  const { mdns } = (library as unknown as {
-    server: { mdns: { on(name: string, listener: (error: Error) => void): void } };
-  }).server;
-  mdns.on("error", onError);
-  return library as unknown as LanLibrary;
+/** A socket, as far as multicast is tried with it. */
+export interface LanSocket {
+  once(name: "error", listener: (error: Error) => void): unknown;
+  bind(port: number, done: () => void): unknown;
+  setMulticastTTL(ttl: number): unknown;
+  setMulticastLoopback(isOn: boolean): unknown;
+  addMembership(group: string): unknown;
+  close(): unknown;
 }
 
-/** @throws unless a socket can be made a member of a multicast group here */
-async function tryMulticast(): Promise<void> {
-  const { createSocket } = await import("node:dgram");
-  const socket = createSocket({ type: "udp4", reuseAddr: true });
+/** The library, and where errors of the socket below it are heard. */
+export type LoadedLibrary = LanLibrary & {
+  readonly server: {
+    readonly mdns: { on(name: "error", listener: (error: Error) => void): unknown };
+  };
+};
+
+/** The modules that discovery is made of; loaded when it is asked for. */
+export interface LanModules {
+  socket(): Promise<LanSocket>;
+  bonjour(onError: (error: Error) => void): Promise<LoadedLibrary>;
+}
+
+/** The real ones: node:dgram and bonjour-service. */
+export const LAN_MODULES: LanModules = {
+  async socket() {
+    const { createSocket } = await import("node:dgram");
+    return createSocket({ type: "udp4", reuseAddr: true });
+  },
+  async bonjour(onError) {
+    const { Bonjour } = await import("bonjour-service");
+    return new Bonjour({}, onError) as unknown as LoadedLibrary;
+  },
+};
+
+/**
+ * bonjour-service, once it is known that this platform has multicast at all: it finds out too late to say so.
+ *
+ * @throws unless a socket can be made a member of a multicast group here
+ */
+export async function loadLibrary(
+  onError: (error: Error) => void,
+  modules: LanModules = LAN_MODULES,
+): Promise<LanLibrary> {
+  await tryMulticast(await modules.socket());
+  const library = await modules.bonjour(onError);
+  library.server.mdns.on("error", onError);
+  return library;
+}
+
+async function tryMulticast(socket: LanSocket): Promise<void> {
   try {
     await new Promise<void>((resolve, reject) => {
       socket.once("error", reject);

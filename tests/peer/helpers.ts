@@ -73,6 +73,7 @@ export class TestNode {
       upkeep: this.upkeep,
       clock: net.clock,
       timers: net.timers,
+      ...(net.capacityBytes === undefined ? {} : { capacityBytes: net.capacityBytes }),
       onEvent: (event) => this.events.push(event),
     });
   }
@@ -137,6 +138,8 @@ export interface TestNetOptions {
   clock?: Clock;
   timers?: Timers;
   replicas?: number;
+  /** What each node holds at most. */
+  capacityBytes?: number;
 }
 
 /** Nodes, and which of them can talk to one another. */
@@ -149,15 +152,17 @@ export class TestNet {
   #version = 1;
   #changedAtMs = 0;
   replicas: number;
+  readonly capacityBytes: number | undefined;
   /** Bytes of all messages. */
   bytes = 0;
   /** Bytes of objects in answers and pushes. */
   objectBytes = 0;
 
-  constructor({ clock, timers, replicas = 3 }: TestNetOptions = {}) {
+  constructor({ clock, timers, replicas = 3, capacityBytes }: TestNetOptions = {}) {
     this.clock = clock ?? { now: () => Date.now() };
     this.timers = timers ?? realTimers;
     this.replicas = replicas;
+    this.capacityBytes = capacityBytes;
   }
 
   /** Adds members; nobody is connected or started yet. */

@@ -1,6 +1,14 @@
-import { assertEquals, assertStringIncludes } from "@std/assert";
+import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { LAN_ASK_MS, LAN_SERVICES_MAX, toHex } from "../../src/base/mod.ts";
-import { joinLan, lanAddresses, type LanLibrary, type LanService } from "../../src/peer/lan.ts";
+import {
+  joinLan,
+  LAN_MODULES,
+  lanAddresses,
+  type LanLibrary,
+  type LanModules,
+  type LanService,
+  loadLibrary,
+} from "../../src/peer/lan.ts";
 import { VirtualTime } from "../net/helpers.ts";
 import { NETWORK, nodeOf, seedOf } from "./statements_helpers.ts";
 
@@ -130,4 +138,71 @@ Deno.test("joinLan: where it can't be done, that is said once, and nothing fails
   await leaveAgain();
   assertEquals(notices.length, 2);
   assertStringIncludes(notices[0]!, "Cannot look for nodes on the local network: no multicast");
+});
+
+/** Modules that note what is asked of them; the one that is named fails. */
+function fakeModules(failing: "bind" | "addMembership" | null = null) {
+  const calls: string[] = [];
+  const listeners: ((error: Error) => void)[] = [];
+  const note = (name: string, ...values: unknown[]) => {
+    calls.push([name, ...values].join(" "));
+    if (name === failing) throw new Error(`${name} failed`);
+  };
+  let onError: (error: Error) => void = () => {};
+  const socket: Awaited<ReturnType<LanModules["socket"]>> = {
+    once: (_, listener) => onError = listener,
+    bind: (port, done) => {
+      calls.push(`bind ${port}`);
+      if (failing === "bind") onError(new Error("bind failed"));
+      else done();
+    },
+    setMulticastTTL: (ttl) => note("setMulticastTTL", ttl),
+    setMulticastLoopback: (isOn) => note("setMulticastLoopback", isOn),
+    addMembership: (group) => note("addMembership", group),
+    close: () => note("close"),
+  };
+  const library = new FakeLibrary();
+  const modules: LanModules = {
+    socket: () => Promise.resolve(socket),
+    bonjour: () => {
+      calls.push("bonjour");
+      const on = (_: string, listener: (error: Error) => void) => listeners.push(listener);
+      return Promise.resolve(Object.assign(library, { server: { mdns: { on } } }));
+    },
+  };
+  return { modules, calls, library, listeners };
+}
+
+Deno.test("loadLibrary: loads it once a socket could join the group, and hears of its errors", async () => {
+  const { modules, calls, library, listeners } = fakeModules();
+  const errors: string[] = [];
+  const loaded = await loadLibrary((error) => errors.push(error.message), modules);
+  assertEquals(loaded, library);
+  assertEquals(calls, [
+    "bind 0",
+    "setMulticastTTL 255",
+    "setMulticastLoopback true",
+    "addMembership 224.0.0.251",
+    "close",
+    "bonjour",
+  ]);
+  for (const listener of listeners) listener(new Error("the interface went away"));
+  assertEquals(errors, ["the interface went away"]);
+});
+
+Deno.test("loadLibrary: without multicast it loads nothing, says why, and leaves no socket open", async () => {
+  for (const failing of ["bind", "addMembership"] as const) {
+    const { modules, calls } = fakeModules(failing);
+    await assertRejects(() => loadLibrary(() => {}, modules), Error, `${failing} failed`);
+    assertEquals([calls.at(-1), calls.includes("bonjour")], ["close", false]);
+  }
+});
+
+Deno.test("loadLibrary: with a socket of this machine it goes on, or says why it can't", async () => {
+  const { modules, calls, library } = fakeModules();
+  const loading = loadLibrary(() => {}, { ...modules, socket: LAN_MODULES.socket });
+  const result = await loading.catch((error: Error) => error.message);
+  // Whether there is multicast is the machine's affair.
+  if (typeof result === "string") assertEquals([result.length > 0, calls], [true, []]);
+  else assertEquals([result, calls], [library, ["bonjour"]]);
 });

@@ -4,6 +4,7 @@ import {
   equalBytes,
   fromHex,
   LIVE_SCAN_MS,
+  REPAIR_FLUSH_BYTES,
   sha256,
   shortHex,
   SURPLUS_DELAY_MS,
@@ -11,7 +12,7 @@ import {
 } from "../../src/base/mod.ts";
 import { someBytes } from "./doubles.ts";
 import { TestTime } from "./test_time.ts";
-import { TestNet, type TestNode } from "./helpers.ts";
+import { TestNet, type TestNetOptions, type TestNode } from "./helpers.ts";
 
 const objects = (count: number, length = 500) =>
   Array.from({ length: count }, (_, i) => someBytes(i, length));
@@ -20,10 +21,10 @@ const objects = (count: number, length = 500) =>
 async function withTime(
   names: readonly string[],
   test: (net: TestNet, time: TestTime, ...nodes: TestNode[]) => Promise<void>,
-  replicas = 3,
+  options: TestNetOptions = {},
 ): Promise<void> {
   const time = new TestTime();
-  const net = new TestNet({ clock: time, timers: time, replicas });
+  const net = new TestNet({ ...options, clock: time, timers: time });
   const nodes = net.add(...names);
   net.connectAll();
   net.startAll();
@@ -109,6 +110,62 @@ Deno.test("repair, surplus: a node gone for long is made up for; back again, sur
   });
 });
 
+Deno.test("repair: what there is no room for is not fetched, and is once there is room", async () => {
+  await withTime(["a", "b"], async (_net, time, a, b) => {
+    let stored = 9000;
+    b!.upkeep.storedBytes = () => stored;
+    const needs = await a!.put(objects(3, 2000));
+    await time.pass(60_000);
+    assertEquals(needs.map(({ address }) => b!.holds(address)), [false, false, false]);
+    assertEquals(b!.asked.get("get") ?? 0, 0);
+    assertEquals(missing(b!), 3);
+    stored = 0;
+    await time.pass(300_000);
+    assertEquals(needs.map(({ address }) => b!.store.isDurable(address)), [true, true, true]);
+    assertEquals(missing(b!), 0);
+  }, { capacityBytes: 10_000 });
+});
+
+Deno.test("repair: a large batch is made durable as it comes, not at its end", async () => {
+  await withTime(["a", "b"], async (net, time, a, b) => {
+    net.isolate(b!);
+    const large = new Uint8Array(4 * 1024 * 1024);
+    const needs = await a!.put(Array.from({ length: 12 }, (_, i) => large.slice().fill(i)));
+    const { put } = b!.store;
+    let [atRisk, most] = [0, 0];
+    b!.store.put = async (object) => {
+      const isNew = await put.call(b!.store, object);
+      atRisk = 0;
+      for (const [hex, { length }] of b!.store.stats) {
+        if (!b!.store.durable.has(hex)) atRisk += length;
+      }
+      most = Math.max(most, atRisk);
+      return isNew;
+    };
+    net.connectAll();
+    await time.pass(20_000);
+    assertEquals(min(copies({ nodes: [b!] }, needs)), 1);
+    assert(most <= REPAIR_FLUSH_BYTES + large.length, `${most} bytes that a power cut would take`);
+  });
+});
+
+Deno.test("repair: what a flush left out counts as missing until another has made it durable", async () => {
+  await withTime(["a", "b"], async (net, time, a, b) => {
+    net.isolate(b!);
+    const needs = await a!.put(objects(5));
+    const isDurable = b!.store.isDurable.bind(b!.store);
+    let isLeftOut = true;
+    b!.store.isDurable = (address) => !isLeftOut && isDurable(address);
+    net.connectAll();
+    await time.pass(10_000);
+    assertEquals(needs.map(({ address }) => b!.holds(address)), [true, true, true, true, true]);
+    assertEquals(missing(b!), 5);
+    isLeftOut = false;
+    await time.pass(10_000);
+    assertEquals([missing(b!), min(copies({ nodes: [b!] }, needs))], [0, 1]);
+  });
+});
+
 Deno.test("surplus: nothing goes that not every holder confirms", async () => {
   await withTime(["a", "b", "c"], async (net, time, a, b, c) => {
     net.setMembers(
@@ -150,7 +207,7 @@ Deno.test("surplus: nothing goes that not every holder confirms", async () => {
     await time.pass(LIVE_SCAN_MS);
     assertEquals(left(), 0);
     assertEquals(min(copies(net, needs)), 2);
-  }, 2);
+  }, { replicas: 2 });
 });
 
 Deno.test("scrub: a damaged object is fetched again, and it is told", async () => {

@@ -6,13 +6,25 @@ import {
   HANDSHAKES_MAX,
   NEWS_BURST,
   OUTCAST_MS,
+  REFUSALS_REMEMBERED_MAX,
   VaultError,
 } from "../../src/base/mod.ts";
-import type { Connection } from "../../src/net/mod.ts";
+import type { Connection, Listener } from "../../src/net/mod.ts";
+import type { NetworkEvent } from "../../src/peer/events.ts";
+import { Connector, type ConnectorHooks } from "../../src/peer/session_connect.ts";
+import type { SessionWorld } from "../../src/peer/session_world.ts";
 import { signEviction, signSettings } from "../../src/peer/statements.ts";
 import { encodeSecret, signSecret } from "../../src/peer/session_secrets.ts";
 import { assertMesh, story, type TownNode } from "./sessions_helpers.ts";
 import { memberOf, NETWORK, nodeOf, seedOf, signerOf, T0 } from "./statements_helpers.ts";
+
+/** A connector that shakes no hands, and what it tells. */
+function connectorAlone(): { connector: Connector; told: NetworkEvent[] } {
+  const told: NetworkEvent[] = [];
+  const world = { clock: { now: () => T0 }, events: { emit: (e: NetworkEvent) => told.push(e) } };
+  const connector = new Connector(world as unknown as SessionWorld, {} as ConnectorHooks);
+  return { connector, told };
+}
 
 /** The channel of a member to another, for words that no honest node says. */
 function channelOf(from: TownNode, to: TownNode) {
@@ -112,6 +124,51 @@ story(
     assertMesh([a!, b]);
   },
 );
+
+story("strangers: who has said nothing yet when a node stops is hung up on", async (town) => {
+  const [a] = await town.grow(1);
+  const port = { certificate: encodeUtf8("certificate of a"), timeoutMs: 1000 };
+  const idle = await town.during(town.network.host("x").dial("a:3000", port), 0.1);
+  // As many bytes as the node sends by itself; what comes after is the end.
+  let isOpen = true;
+  const reading = (async () => {
+    while (await idle.read(new Uint8Array(1024)) !== null);
+  })().catch(() => {}).then(() => isOpen = false);
+  await town.pass(1);
+  assert(isOpen);
+  await a!.stop();
+  await reading;
+});
+
+Deno.test("strangers: of refusals so many are remembered, the oldest forgotten first", () => {
+  const { connector, told } = connectorAlone();
+  const tell = (host: number) =>
+    connector.tellRefused({ remote: `h${host}:1`, node: null, reason: "no" });
+  for (let host = 0; host <= REFUSALS_REMEMBERED_MAX; host++) tell(host);
+  assertEquals(told.length, REFUSALS_REMEMBERED_MAX + 1);
+  tell(REFUSALS_REMEMBERED_MAX);
+  tell(1);
+  assertEquals(told.length, REFUSALS_REMEMBERED_MAX + 1, "those that are remembered");
+  tell(0);
+  assertEquals(told.length, REFUSALS_REMEMBERED_MAX + 2, "the oldest");
+});
+
+Deno.test("Connector.accept: a listener that fails is told, and throws nothing", async () => {
+  const { connector, told } = connectorAlone();
+  const broken: Listener = {
+    host: "a",
+    port: 1,
+    // deno-lint-ignore require-yield -- it fails before the first
+    accept: async function* () {
+      await Promise.resolve();
+      throw new Error("too many open files");
+    },
+    close: () => {},
+  };
+  connector.accept(broken);
+  await connector.stop();
+  assertEquals(told, [{ kind: "notice", text: "Cannot take connections: too many open files" }]);
+});
 
 story("strangers: the same one is told of once, not each time", async (town) => {
   const [a] = await town.grow(1);

@@ -1,8 +1,18 @@
 import { assertEquals, assertThrows } from "@std/assert";
-import { VaultError } from "../../src/base/mod.ts";
+import { Buffer } from "node:buffer";
+import { type Bytes, concatBytes, sha256, VaultError } from "../../src/base/mod.ts";
 import { signSecret } from "../../src/peer/session_secrets.ts";
+import { signSettings } from "../../src/peer/statements.ts";
 import { decodeToken, encodeToken, type Token } from "../../src/peer/token.ts";
-import { AUTHORITY, memberOf, NETWORK, seedOf, signerOf, ticketOf } from "./statements_helpers.ts";
+import {
+  AUTHORITY,
+  memberOf,
+  NETWORK,
+  seedOf,
+  signerOf,
+  T0,
+  ticketOf,
+} from "./statements_helpers.ts";
 
 function token(more: Partial<Token> = {}): Token {
   return {
@@ -13,6 +23,15 @@ function token(more: Partial<Token> = {}): Token {
     masterKey: null,
     ...more,
   };
+}
+
+/** A token whose payload was changed, with a checksum that fits. */
+function changed(text: string, change: (payload: Bytes) => void): string {
+  const bytes = new Uint8Array(Buffer.from(text.slice("govault1-".length), "base64url"));
+  const payload = bytes.slice(0, -8);
+  change(payload);
+  const whole = concatBytes([payload, sha256(payload).subarray(0, 8)]);
+  return `govault1-${Buffer.from(whole).toString("base64url")}`;
 }
 
 function refusal(text: string): string {
@@ -73,6 +92,19 @@ Deno.test("decodeToken: a token put together by someone else than the authority 
   assertEquals(
     refusal(encodeToken(token({ ticket: { ticket, seed: seedOf("another") } })))
       .includes("halves don't belong together"),
+    true,
+  );
+});
+
+Deno.test("decodeToken: flags of another version, an inviter that is no member", () => {
+  const plain = encodeToken(token({ ticket: null }));
+  assertEquals(changed(plain, () => {}), plain);
+  // Without a ticket and a key the flags are the last byte.
+  const odd = changed(plain, (payload) => payload[payload.length - 1] = 4);
+  assertEquals(refusal(odd).includes("unknown flags"), true);
+  const settings = signSettings(NETWORK, { stamp: T0, replicas: 3 }, AUTHORITY);
+  assertEquals(
+    refusal(encodeToken(token({ inviter: settings }))).includes("it names no inviter"),
     true,
   );
 });
