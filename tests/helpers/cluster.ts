@@ -143,6 +143,8 @@ export class ClusterNode {
   readonly #flags: string[];
   readonly #launch: Launch;
   #child: Deno.ChildProcess | null = null;
+  /** What was started and does not listen yet. */
+  #starting: Deno.ChildProcess | null = null;
   #reading: Promise<void> = Promise.resolve();
 
   constructor(
@@ -176,6 +178,7 @@ export class ClusterNode {
       stdout: "null",
       stderr: "piped",
     }).spawn();
+    this.#starting = child;
     this.said = "";
     const listening = Promise.withResolvers<number>();
     this.#reading = this.#read(child, listening);
@@ -192,6 +195,7 @@ export class ClusterNode {
       throw error;
     } finally {
       cancel();
+      this.#starting = null;
     }
   }
 
@@ -222,7 +226,7 @@ export class ClusterNode {
 
   /** Ends it with kill -9. */
   async kill(): Promise<void> {
-    const child = this.#child;
+    const child = this.#child ?? this.#starting;
     if (child === null) return;
     this.#child = null;
     end(child);
