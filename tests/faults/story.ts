@@ -20,7 +20,7 @@ export class Trial implements AsyncDisposable {
   /** Time in which this process itself was stopped does not count. */
   readonly #timer = setInterval(() => this.#ticks++, TICK_MS);
   readonly #own: AsyncDisposable[] = [];
-  #isOver = false;
+  #ending: Promise<void> | null = null;
 
   constructor({ holdSeconds }: { holdSeconds: number }) {
     this.holdSeconds = holdSeconds;
@@ -39,7 +39,7 @@ export class Trial implements AsyncDisposable {
   async own<T extends AsyncDisposable>(making: Promise<T>): Promise<T> {
     const thing = await making;
     this.#own.push(thing);
-    if (this.#isOver) await this[Symbol.asyncDispose]();
+    if (this.#ending !== null) await this.#end();
     return thing;
   }
 
@@ -49,9 +49,13 @@ export class Trial implements AsyncDisposable {
     await new Promise((resolve) => setTimeout(resolve, this.holdSeconds * 1000));
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
-    this.#isOver = true;
+  /** Takes away all that was made; whoever calls it again waits for the same. */
+  [Symbol.asyncDispose](): Promise<void> {
     clearInterval(this.#timer);
+    return this.#ending ??= this.#end();
+  }
+
+  async #end(): Promise<void> {
     for (let thing = this.#own.pop(); thing !== undefined; thing = this.#own.pop()) {
       await thing[Symbol.asyncDispose]();
     }
