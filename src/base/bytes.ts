@@ -65,6 +65,23 @@ export function compareBytes(a: Uint8Array, b: Uint8Array): number {
   return a.length - b.length;
 }
 
+/** What a writer writes into. */
+interface Room {
+  bytes: Bytes;
+  view: DataView;
+}
+
+function makeRoom(length: number): Room {
+  const bytes = new Uint8Array(length);
+  return { bytes, view: new DataView(bytes.buffer) };
+}
+
+/** Writers of few bytes write into rooms of this size, one after the other: making one takes longer than filling it. */
+const ROOM_BYTES = 1024;
+const ROOMS_MAX = 8;
+const rooms: Room[] = [];
+const NO_ROOM = makeRoom(0);
+
 /** Appends values to a buffer that grows; `finish` gives the bytes. */
 export class ByteWriter {
   #bytes: Bytes;
@@ -73,8 +90,8 @@ export class ByteWriter {
 
   /** @param capacity bytes to begin with */
   constructor(capacity = 256) {
-    this.#bytes = new Uint8Array(capacity);
-    this.#view = new DataView(this.#bytes.buffer);
+    const room = capacity <= ROOM_BYTES ? rooms.pop() : undefined;
+    ({ bytes: this.#bytes, view: this.#view } = room ?? makeRoom(Math.max(capacity, ROOM_BYTES)));
   }
 
   /** Bytes written so far. */
@@ -143,7 +160,11 @@ export class ByteWriter {
 
   /** The bytes written. The writer is done with. */
   finish(): Bytes {
-    return this.#bytes.subarray(0, this.#length);
+    const [bytes, view] = [this.#bytes, this.#view];
+    if (bytes.length > ROOM_BYTES) return bytes.subarray(0, this.#length);
+    if (rooms.length < ROOMS_MAX) rooms.push({ bytes, view });
+    ({ bytes: this.#bytes, view: this.#view } = NO_ROOM);
+    return bytes.slice(0, this.#length);
   }
 }
 

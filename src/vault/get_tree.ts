@@ -147,7 +147,7 @@ function* tasks(
     const some = batch;
     const bytes = batchBytes / BATCH_HELD_DIVISOR + some.length * BATCH_ENTRY_BYTES;
     [batch, batchBytes] = [[], 0];
-    return { bytes, start: () => getBatch(context, some, { ...options, rebuilds }) };
+    return { bytes, start: () => getBatch(context, some, { ...options, rebuilds }), pauses: true };
   };
   for (const page of pages) {
     const rebuilds = context.database.rebuilds.count;

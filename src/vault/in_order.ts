@@ -4,11 +4,18 @@
  * @module
  */
 
+import { setImmediate } from "node:timers";
+
+/** Once as much is under way as may be, nothing more begins until it is so much less. */
+const LOW_WATER = 3 / 4;
+
 /** A piece of work that has not begun. */
 export interface Task<T> {
   /** What it holds in memory while it is under way, in bytes. */
   bytes: number;
   start: () => Promise<T>;
+  /** Whether the event loop has a turn before the next begins: finding that takes long, and what this one has begun should go on. */
+  pauses?: boolean;
 }
 
 /** Bounds of {@link inOrder}. One task is always let through, however large. */
@@ -35,16 +42,18 @@ export async function* inOrder<T>(
   try {
     for (const task of tasks) {
       if (working.length >= limits.tasksMax || bytes + task.bytes > limits.bytesMax) {
-        // Down to half: then many begin together again, however slowly the outcomes are taken, and can share a commit.
+        // Some at a time: then several begin together again, however slowly the outcomes are taken, and can share a commit.
         while (
           working.length > 0 &&
-          (working.length > limits.tasksMax / 2 || bytes + task.bytes > limits.bytesMax / 2)
+          (working.length > limits.tasksMax * LOW_WATER ||
+            bytes + task.bytes > limits.bytesMax * LOW_WATER)
         ) yield await takeFirst();
       }
       const work = task.start();
       work.catch(() => {/* thrown above or below, in its turn */});
       working.push({ work, bytes: task.bytes });
       bytes += task.bytes;
+      if (task.pauses) await new Promise<void>((resolve) => void setImmediate(resolve));
     }
     while (working.length > 0) yield await takeFirst();
   } finally {

@@ -70,7 +70,11 @@ function* tasks(
     const bytes = batchBytes / BATCH_HELD_DIVISOR + entries.length * BATCH_ENTRY_BYTES;
     [batch, batchBytes] = [[], 0];
     const start = () => putBatch(context, entries, { ...options, progress: progress! });
-    return { bytes, start: async () => await withCopies(context, await start(), options) };
+    return {
+      bytes,
+      start: async () => await withCopies(context, await start(), options),
+      pauses: true,
+    };
   };
   for (const found of walk(context, path, options)) {
     options.signal?.throwIfAborted();

@@ -52,3 +52,19 @@ Deno.test("inOrder: a task that throws ends it once those under way have ended",
   await assertRejects(() => Array.fromAsync(all), Error, "first");
   assertEquals(ended, [1, 2]);
 });
+
+Deno.test("inOrder: what a task that pauses has begun goes on before the next begins", async () => {
+  const told: string[] = [];
+  const tasks = [true, false, false].map((pauses, i): Task<number> => ({
+    bytes: 1,
+    pauses,
+    async start() {
+      told.push(`begin ${i}`);
+      for (let turn = 0; turn < 20; turn++) await Promise.resolve();
+      told.push(`end ${i}`);
+      return i;
+    },
+  }));
+  await Array.fromAsync(inOrder(tasks, { tasksMax: 9, bytesMax: 9 }));
+  assertEquals(told, ["begin 0", "end 0", "begin 1", "begin 2", "end 1", "end 2"]);
+});

@@ -157,3 +157,24 @@ Deno.test("putPath: what is noted of files tells no names", async () => {
   );
   assert(text.every((each) => !each.includes("telling")));
 });
+
+Deno.test("putPath: a folder is looked at like a file: only one that was changed gets a version", async () => {
+  if (Deno.build.os === "windows") return;
+  using folder = await homeWithTree();
+  await withVault(folder, (vault) =>
+    later(async () => {
+      await putTree(vault, folder);
+      const versions = async () =>
+        (await putTree(vault, folder)).outcomes.flatMap((each) =>
+          "result" in each && each.result.type === "folder"
+            ? [`${each.result.key} ${each.result.version} ${each.result.unchanged}`]
+            : []
+        );
+      assertEquals(await versions(), ["tree 1 true", "tree/sub 1 true"]);
+      Deno.chmodSync(folder.at("tree/sub"), 0o700);
+      assertEquals(await versions(), ["tree 1 true", "tree/sub 2 false"]);
+      assertEquals(await versions(), ["tree 1 true", "tree/sub 2 true"]);
+      await vault.delete("tree/sub");
+      assertEquals(await versions(), ["tree 1 true", "tree/sub 4 false"]);
+    }));
+});

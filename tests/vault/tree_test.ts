@@ -310,3 +310,31 @@ Deno.test({
     });
   },
 });
+
+Deno.test("getTree: of more keys than are listed at once each comes once, and links after all files", async () => {
+  using folder = await homeWithVault();
+  Deno.mkdirSync(folder.at("many"));
+  Deno.mkdirSync(folder.at("elsewhere"));
+  for (let i = 0; i < 1100; i++) Deno.writeTextFileSync(folder.at(`many/${i}`), `${i}`);
+  await withVault(folder, async (vault) => {
+    await vault.put("tree/way", NOTHING, { meta: link("../elsewhere") });
+    await collect(vault.putPath(folder.at("many"), { key: "tree/many", recursive: true }));
+    await vault.put("tree/way/file", encodeUtf8("x"));
+    await vault.delete("tree/many/7");
+    const before = outside(folder);
+    const outcomes = await collect(vault.getTree("tree", folder.at("out")));
+    assertEquals(errors(outcomes), LINUX ? ["exists"] : ["failed"]);
+    assertEquals(outcomes.length, 1 + 1099 + 1 + 1);
+    assertEquals(outcomes.at(-1)!.path, folder.at("out/way"));
+    assertEquals(outside(folder), before);
+    const names = Array.from({ length: 1100 }, (_, i) => `${i}`).filter((name) => name !== "7");
+    assertEquals(listing(folder.at("out/many")), names.sort());
+    for (const name of names) {
+      assertEquals(Deno.readTextFileSync(folder.at(`out/many/${name}`)), name);
+    }
+    assertEquals(listing(folder.at("out/way")), ["file"]);
+    const listed = (await collect(vault.list({ prefix: "tree/many" }))).map(({ key }) => key);
+    assertEquals(listed, [...listed].sort());
+    assertEquals(listed.length, 1100);
+  });
+});
