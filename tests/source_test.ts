@@ -15,7 +15,7 @@ const SELF = join("tests", "source_test.ts");
 const CODE_LINES_MAX = 400;
 
 /** Where our own files lie; what else a checkout may hold (dependencies, coverage) is not ours. */
-const OURS = ["build", "src", "tests", "docs", ".ci"];
+const OURS = ["src", "tests", "docs", ".ci"];
 
 /** Files under our folders and beside them whose name matches, as paths from the project's root. */
 async function ourFiles(name: RegExp): Promise<string[]> {
