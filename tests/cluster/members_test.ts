@@ -3,6 +3,7 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { join } from "@std/path";
 import { Cluster, type ClusterNode, connected, type Status, until } from "../helpers/cluster.ts";
+import { copyHome } from "../vault/helpers.ts";
 
 async function fileOf(cluster: Cluster, name: string, length: number): Promise<string> {
   const path = join(cluster.root, name);
@@ -213,5 +214,40 @@ Deno.test({
     assertEquals(await Deno.readFile(join(into, "kept.bin")), await Deno.readFile(kept));
     assertEquals(await Deno.readFile(join(into, "edited.bin")), asStored);
     assertEquals([...Deno.readDirSync(into)].length, 2);
+  },
+});
+
+Deno.test({
+  name:
+    "an older copy of a home in the place of a lost one gets back what that wrote, and forks no log",
+  async fn() {
+    await using cluster = await Cluster.make();
+    const { a, b } = await cluster.addOwners();
+    const put = async () => a.ok("put", await fileOf(cluster, "diary", 40_000), "--copies", "2");
+    await put();
+    assertEquals(await a.stop(), 0);
+    const copy = join(cluster.root, "copy");
+    copyHome(a.home, copy);
+    await a.start();
+    await connected(cluster.nodes);
+    await put();
+    await a.kill();
+    await Deno.remove(a.home, { recursive: true });
+    await Deno.rename(copy, a.home);
+    await a.start();
+    const versions = async (node: ClusterNode) =>
+      JSON.parse(await node.ask("history", "diary", "--json")).versions as {
+        version: number;
+        conflict: boolean;
+      }[];
+    await until("a has met b", () => versions(a), ({ length }) => length === 2);
+    await sameBytes(a, "diary", join(cluster.root, "diary"));
+    await put();
+    for (const node of [a, b]) {
+      const told = (await versions(node)).map(({ version, conflict }) => [version, conflict]);
+      assertEquals(told, [[1, false], [2, false], [3, false]], node.name);
+      await node.ok("verify");
+      assertEquals(/fork/.test(node.said), false, node.said);
+    }
   },
 });
