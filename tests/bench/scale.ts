@@ -1,14 +1,17 @@
 /**
- * `deno task bench -- scale`: how cost grows with the size of a file, the versions of a key and the keys of a vault. Each
- * figure is a whole command, from its start to its end, on a home that was made before; its growth is the slope on a
- * log-log scale: 0 where it does not grow, 1 where it doubles with the size.
+ * `deno task bench -- scale`: how cost grows with the size of a file, the versions of a key, the keys of a vault, the chunks
+ * of a store and the nodes of a network. Each figure is a whole command, from its start to its end, on a home that was made
+ * before; its growth is the slope on a log-log scale: 0 where it does not grow, 1 where it doubles with the size. Homes of
+ * many keys or chunks are made up (`synthetic.ts`), and what a network costs is worked out (`scale_nodes.ts`).
  */
 
 import { join } from "@std/path";
 import { openVault } from "../../mod.ts";
 import { noisePieces, writePieces } from "./data.ts";
-import { type Cost, measure, median, syncDisks } from "./measuring.ts";
+import { type Cost, measure, syncDisks } from "./measuring.ts";
 import { table } from "./report.ts";
+import { type NodeBytes, oneKeyAmong } from "./scale_nodes.ts";
+import { makeHome } from "./synthetic.ts";
 import { govaultCommand } from "./tools.ts";
 
 /** Which sizes. */
@@ -20,6 +23,10 @@ export interface ScaleOptions {
   versions: number;
   /** The most keys. */
   keys: number;
+  /** The most chunks in a store. */
+  chunks: number;
+  /** The most nodes. */
+  nodes: number;
   onStep: (text: string) => void;
 }
 
@@ -35,18 +42,41 @@ interface Series {
   points: Point[];
 }
 
+/** Series over one kind of size, with what is not to grow. */
+interface Axis {
+  title: string;
+  series: Series[];
+  flat: ReadonlySet<string>;
+}
+
+/** What came out. */
+export interface ScaleResult {
+  text: string;
+  met: boolean;
+  /** For `--json`. */
+  found: {
+    axes: { title: string; series: (Series & { slope: number; holds: boolean })[] }[];
+    nodes: NodeBytes[];
+  };
+}
+
 /** What must not grow with the vault, on whatever axis. */
-const FLAT = new Set(["version", "status", "history of one key", "put 1 KB", "get 1 KB"]);
+const FLAT = new Set([
+  "version",
+  "status",
+  "status, an empty home",
+  "history of one key",
+  "put 1 KB",
+  "get 1 KB",
+]);
 /** A slope that is none: a tenfold size costs at most a quarter more. */
 const FLAT_SLOPE_MAX = 0.1;
 /** What does the same for each thing it touches, with some room for caches that get too small. */
 const LINEAR_SLOPE_MAX = 1.1;
 
 /** Measures all axes; a table each, and whether nothing grows faster than it may. */
-export async function compareScale(
-  options: ScaleOptions,
-): Promise<{ text: string; met: boolean }> {
-  const axes = [
+export async function compareScale(options: ScaleOptions): Promise<ScaleResult> {
+  const axes: Axis[] = [
     { title: "file size, MiB", series: await growFile(options), flat: new Set<string>() },
     {
       title: "versions of one key",
@@ -54,22 +84,50 @@ export async function compareScale(
       flat: new Set([...FLAT].filter((what) => what !== "history of one key")),
     },
     { title: "keys", series: await growKeys(options), flat: FLAT },
+    { title: "chunks in the store", series: await growChunks(options), flat: FLAT },
   ];
-  let met = true;
-  const tables = axes.map(({ title, series, flat }) => {
-    const sizes = series[0]!.points.map(({ size }) => String(size));
-    const rows = series.map(({ what, points }) => {
-      const slope = slopeOf(points);
-      const holds = slope <= (flat.has(what) ? FLAT_SLOPE_MAX : LINEAR_SLOPE_MAX);
-      if (!holds) met = false;
-      const cells = points.map(({ cost: { seconds, peakBytes } }) =>
-        `${seconds.toFixed(2)} s ${((peakBytes ?? 0) / 1024 / 1024).toFixed(0)} M`
-      );
-      return [what, ...cells, slope.toFixed(2), holds ? "" : "GROWS TOO FAST"];
-    });
-    return table([[title, ...sizes, "slope", ""], ...rows], { leftColumns: 1 });
+  const judged = axes.map(({ title, series, flat }) => ({
+    title,
+    series: series.map((each) => {
+      const slope = slopeOf(each.points);
+      return {
+        ...each,
+        slope,
+        holds: slope <= (flat.has(each.what) ? FLAT_SLOPE_MAX : LINEAR_SLOPE_MAX),
+      };
+    }),
+  }));
+  const nodes = sizesUpTo(options.nodes, 3, 7).map(oneKeyAmong);
+  const texts = [...judged.map(({ title, series }) => axisTable(title, series)), nodesTable(nodes)];
+  const met = judged.every(({ series }) => series.every(({ holds }) => holds));
+  return { text: texts.join("\n"), met, found: { axes: judged, nodes } };
+}
+
+function axisTable(
+  title: string,
+  series: readonly (Series & { slope: number; holds: boolean })[],
+): string {
+  const sizes = series[0]!.points.map(({ size }) => String(size));
+  const rows = series.map(({ what, points, slope, holds }) => {
+    const cells = points.map(({ cost: { seconds, peakBytes } }) =>
+      `${seconds.toFixed(2)} s ${((peakBytes ?? 0) / 1024 / 1024).toFixed(0)} M`
+    );
+    return [what, ...cells, slope.toFixed(2), holds ? "" : "GROWS TOO FAST"];
   });
-  return { text: tables.join("\n"), met };
+  return table([[title, ...sizes, "slope", ""], ...rows], { leftColumns: 1 });
+}
+
+function nodesTable(found: readonly NodeBytes[]): string {
+  const row = (what: string, value: (each: NodeBytes) => string) => [what, ...found.map(value)];
+  const bytes = (of: (each: NodeBytes) => number) => (each: NodeBytes) => String(of(each));
+  return table([
+    row("nodes (worked out, not measured)", ({ nodes }) => String(nodes)),
+    row("bytes of one new key, its writer", bytes(({ writer }) => writer)),
+    row("... any other node", bytes(({ other }) => other)),
+    row("... if each tells each", bytes(({ otherAtMost }) => otherAtMost)),
+    row("bytes of comparing all heads with one peer", bytes(({ comparison }) => comparison)),
+    row("placing everything anew", ({ placementMs }) => `${placementMs.toFixed(0)} ms`),
+  ], { leftColumns: 1 });
 }
 
 /**
@@ -114,8 +172,7 @@ class Home {
 
   /** The run of three with the middle time. */
   async typical(...args: string[]): Promise<Cost> {
-    const costs = [await this.once(...args), await this.once(...args), await this.once(...args)];
-    return costs.sort((a, b) => a.seconds - b.seconds)[1]!;
+    return middle([await this.once(...args), await this.once(...args), await this.once(...args)]);
   }
 
   remove(): void {
@@ -172,51 +229,84 @@ async function growVersions({ scratch, versions, onStep }: ScaleOptions): Promis
   return growth.all;
 }
 
-async function growKeys({ scratch, keys, onStep }: ScaleOptions): Promise<Series[]> {
+async function growKeys(options: ScaleOptions): Promise<Series[]> {
   const growth = new Growth();
-  const home = new Home(scratch);
-  await home.once("init");
-  let made = 0;
-  for (const size of sizesUpTo(keys, 1000, 10)) {
-    onStep(`scale: ${size} keys`);
-    await using vault = await openVault({ home: home.path });
-    while (made < size) {
-      const batch: Promise<unknown>[] = [];
-      for (let i = 0; i < 500 && made < size; i++, made++) {
-        batch.push(vault.put(`folder-${made % 97}/key-${made}`, lineOf(made)));
-      }
-      await Promise.all(batch);
-    }
-    await vault.close();
-    await measureVault(growth, { home, scratch, size, key: "folder-0/key-0" });
+  const empty = await emptyHome(options.scratch);
+  for (const size of sizesUpTo(options.keys, 1000, 10)) {
+    options.onStep(`scale: ${size} keys`);
+    const home = new Home(options.scratch);
+    await makeHome(home.path, { keys: size, chunks: size });
+    await measureVault(growth, { home, empty, scratch: options.scratch, size, key: "one/more" });
     growth.add("ls", size, await home.once("ls", "--json"));
+    home.remove();
   }
-  home.remove();
+  empty.remove();
   return growth.all;
+}
+
+async function growChunks(options: ScaleOptions): Promise<Series[]> {
+  const growth = new Growth();
+  const empty = await emptyHome(options.scratch);
+  for (const size of sizesUpTo(options.chunks, 1000, 10)) {
+    options.onStep(`scale: ${size} chunks`);
+    const home = new Home(options.scratch);
+    await makeHome(home.path, { keys: 0, chunks: size });
+    await measureVault(growth, { home, empty, scratch: options.scratch, size, key: "one/more" });
+    home.remove();
+  }
+  empty.remove();
+  return growth.all;
+}
+
+async function emptyHome(scratch: string): Promise<Home> {
+  const home = new Home(scratch);
+  await makeHome(home.path, { keys: 0, chunks: 0 });
+  return home;
 }
 
 function lineOf(number: number): Uint8Array<ArrayBuffer> {
   return new TextEncoder().encode(`line ${number}\n`);
 }
 
-/** What a user does with one key, in a vault of some size. */
+/** How long a folder must have been left alone for its packs to be known as they are: see `Disk.restingSince`. */
+const REST_MS = 3000;
+
+/** What a user does with one key, in a vault of some size; what an empty one takes is measured in turn with it. */
 async function measureVault(
   growth: Growth,
-  { home, scratch, size, key }: { home: Home; scratch: string; size: number; key: string },
+  { home, empty, scratch, size, key }: {
+    home: Home;
+    empty?: Home;
+    scratch: string;
+    size: number;
+    key: string;
+  },
 ): Promise<void> {
   const [path, out] = [join(scratch, "small.bin"), join(scratch, "small.out")];
-  await home.once("status"); // the first opening after so many puts does what they put off
-  growth.add("version", size, await home.typical("version"));
-  growth.add("status", size, await home.typical("status"));
-  growth.add("history of one key", size, await home.typical("history", key));
   const puts: Cost[] = [];
   for (let i = 0; i < 3; i++) {
     await writePieces(path, noisePieces(1000, size * 3 + i));
     puts.push(await home.once("put", path, "--key", key));
     await Deno.remove(path);
   }
-  const seconds = median(puts.map((cost) => cost.seconds));
-  growth.add("put 1 KB", size, { ...puts[0]!, seconds });
+  await new Promise((resolve) => setTimeout(resolve, REST_MS));
+  await home.once("status"); // the first opening after so much was put does what that put off
+  growth.add("version", size, await home.typical("version"));
+  const opened: Cost[] = [];
+  const ofEmpty: Cost[] = [];
+  for (let i = 0; i < 5; i++) {
+    opened.push(await home.once("status"));
+    if (empty !== undefined) ofEmpty.push(await empty.once("status"));
+  }
+  growth.add("status", size, middle(opened));
+  if (empty !== undefined) growth.add("status, an empty home", size, middle(ofEmpty));
+  growth.add("history of one key", size, await home.typical("history", key));
+  growth.add("put 1 KB", size, middle(puts));
   growth.add("get 1 KB", size, await home.typical("get", key, "-o", out, "--force"));
   await Deno.remove(out);
+}
+
+/** The one with the middle time. */
+function middle(costs: readonly Cost[]): Cost {
+  return costs.toSorted((a, b) => a.seconds - b.seconds)[costs.length >> 1]!;
 }

@@ -6,7 +6,15 @@
  */
 
 import { join } from "@std/path";
-import { Ed25519Signer, HASH_BYTES, type RecordId } from "../../src/base/mod.ts";
+import {
+  type Bytes,
+  denoDisk,
+  Ed25519Signer,
+  HASH_BYTES,
+  type RecordId,
+  sha256,
+  toHex,
+} from "../../src/base/mod.ts";
 import { encodeManifest, REFERENCE_BYTES, References } from "../../src/content/mod.ts";
 import {
   type Body,
@@ -16,7 +24,7 @@ import {
   type RecordPublic,
   SegmentBuilder,
 } from "../../src/log/mod.ts";
-import { deriveVaultKeys, type VaultKeys } from "../../src/seal/mod.ts";
+import { deriveVaultKeys, labelOfSealed, type VaultKeys } from "../../src/seal/mod.ts";
 import {
   encodePackHeader,
   FRAME_HEADER_BYTES,
@@ -25,15 +33,19 @@ import {
   IndexDatabase,
   PACK_HEADER_BYTES,
   packName,
+  PackStore,
   STORE_SCHEMA,
 } from "../../src/store/mod.ts";
-import { recordSchema } from "../../src/vault/record_index.ts";
-import { initVault, openVault } from "../../src/vault/mod.ts";
+import { Entrance } from "../../src/vault/entrance.ts";
+import { initVault } from "../../src/vault/mod.ts";
+import { RecordIndex, recordSchema, type SegmentContent } from "../../src/vault/record_index.ts";
 
 /** Sealed and plain bytes of a chunk that is made up: the average of the chunker. */
 const PLAIN_BYTES = 512 * 1024;
 const SEALED_BYTES = PLAIN_BYTES + 54;
 const CHUNKS_PER_PACK = 256;
+/** Of more chunks than that for each key no record tells: they are garbage. */
+const CHUNKS_PER_KEY_MAX = 2;
 const KEYS_PER_SEGMENT = 1024;
 const SEGMENTS_AT_ONCE = 16;
 const ROWS_AT_ONCE = 20_000;
@@ -47,26 +59,55 @@ export interface HomeSize {
 }
 
 /** The master key of all made-up homes. */
-export const MASTER_KEY: Uint8Array<ArrayBuffer> = new Uint8Array(HASH_BYTES).fill(0x53);
+export const MASTER_KEY: Bytes = new Uint8Array(HASH_BYTES).fill(0x53);
 
-/** Makes a home. @throws VaultError `exists` if there is one */
-export async function makeHome(home: string, { keys, chunks }: HomeSize): Promise<void> {
+/**
+ * Makes a home: its keys, then its chunks, each on demand, as both take minutes where there are millions of them.
+ *
+ * @throws VaultError `exists` if there is one
+ */
+export async function makeHome(home: string, size: HomeSize): Promise<void> {
   await initVault({ home, masterKey: MASTER_KEY });
-  const addresses = new MadeUpAddresses(chunks);
-  const vaultKeys = deriveVaultKeys(MASTER_KEY);
-  if (keys > 0) {
-    await using vault = await openVault({ home });
-    const { ledger } = vault.peerSide();
-    let some = [];
-    for (const segment of segmentsOf(vaultKeys, { keys, chunks, addresses })) {
-      some.push(segment);
-      if (some.length < SEGMENTS_AT_ONCE) continue;
-      await ledger.enter(some);
-      some = [];
+  await enterKeys(home, size);
+  enterChunks(home, size);
+}
+
+/** Opens a home's index for entering much at once: with room for all of it. */
+function openIndex(home: string, vaultId: Bytes): IndexDatabase {
+  const database = new IndexDatabase(join(home, "vault.db"), STORE_SCHEMA + recordSchema(vaultId));
+  database.get("PRAGMA cache_size = -2097152");
+  return database;
+}
+
+/** Puts keys into a home that is new. */
+export async function enterKeys(home: string, size: HomeSize): Promise<void> {
+  const keys = deriveVaultKeys(MASTER_KEY);
+  const database = openIndex(home, keys.vaultId);
+  try {
+    const index = new RecordIndex(database);
+    const entrance = new Entrance({ keys, database, index });
+    const store = await PackStore.open({
+      disk: denoDisk,
+      folder: join(home, "packs"),
+      database,
+      labelOf: labelOfSealed,
+      onSegments: (segments, read) => entrance.enter(segments, read),
+      orderOf: () => 0,
+    });
+    let waiting = 0;
+    for (const { bytes, content } of segmentsOf(keys, size)) {
+      const { address } = content;
+      entrance.written.set(toHex(address), content);
+      await store.put({ kind: "segment", address, pieces: [bytes] });
+      if (++waiting < SEGMENTS_AT_ONCE) continue;
+      await store.flush();
+      entrance.written.clear();
+      waiting = 0;
     }
-    if (some.length > 0) await ledger.enter(some);
+    await store.close();
+  } finally {
+    database.close();
   }
-  if (chunks > 0) enterChunks(home, { chunks, addresses, vaultId: vaultKeys.vaultId });
 }
 
 /** Name of key number i. */
@@ -92,19 +133,19 @@ class MadeUpAddresses {
     this.#backStep = inverse(step, this.#count)!;
   }
 
-  ofChunk(chunk: number): Uint8Array<ArrayBuffer> {
+  ofChunk(chunk: number): Bytes {
     return this.#ofRank((chunk * this.#step) % this.#count);
   }
 
   /** All of them, ascending, with the chunks that they are of. */
-  *ascending(): Generator<{ chunk: number; address: Uint8Array<ArrayBuffer> }> {
+  *ascending(): Generator<{ chunk: number; address: Bytes }> {
     for (let rank = 0, chunk = 0; rank < this.#count; rank++) {
       yield { chunk, address: this.#ofRank(rank) };
       chunk = (chunk + this.#backStep) % this.#count;
     }
   }
 
-  #ofRank(rank: number): Uint8Array<ArrayBuffer> {
+  #ofRank(rank: number): Bytes {
     const address = new Uint8Array(HASH_BYTES);
     const view = new DataView(address.buffer);
     view.setUint32(0, Math.floor(rank * (2 ** 32 / this.#count)));
@@ -130,7 +171,7 @@ function fill(view: DataView, from: number, number: number): void {
   }
 }
 
-function idOfChunk(chunk: number): Uint8Array<ArrayBuffer> {
+function idOfChunk(chunk: number): Bytes {
   const id = new Uint8Array(HASH_BYTES);
   const view = new DataView(id.buffer);
   fill(view, 0, chunk * 31 + 7);
@@ -141,8 +182,9 @@ function idOfChunk(chunk: number): Uint8Array<ArrayBuffer> {
 /** The log of a node that put all keys, one after the other. */
 function* segmentsOf(
   keys: VaultKeys,
-  { keys: count, chunks, addresses }: HomeSize & { addresses: MadeUpAddresses },
-) {
+  { keys: count, chunks }: HomeSize,
+): Generator<{ bytes: Bytes; content: SegmentContent }> {
+  const addresses = new MadeUpAddresses(chunks);
   const node = new Ed25519Signer(new Uint8Array(HASH_BYTES).fill(0x4e));
   const beganMs = Date.now() - 24 * 60 * 60 * 1000;
   let previous: RecordId = NO_RECORD;
@@ -152,7 +194,7 @@ function* segmentsOf(
     const bodies: Body[] = [];
     for (let key = start; key < end; key++) {
       const from = Math.floor(key * chunks / count);
-      const to = Math.min(Math.floor((key + 1) * chunks / count), from + 28);
+      const to = Math.min(Math.floor((key + 1) * chunks / count), from + CHUNKS_PER_KEY_MAX);
       const name = nameOfKey(key);
       const entries = packEntries(
         Array.from({ length: to - from }, (_, i) => {
@@ -173,16 +215,25 @@ function* segmentsOf(
     const sealedBodies = new Uint8Array(sealed.length);
     sealedBodies.set(sealed.header);
     sealedBodies.set(sealed.body, sealed.header.length);
-    const builder = new SegmentBuilder({
+    const header = {
       vaultKey: keys.signer.publicKey,
       nodeKey: node.publicKey,
       firstSequence: BigInt(start + 1),
       previous,
       sealedBodies,
-    });
+    };
+    const builder = new SegmentBuilder(header);
     for (const record of records) previous = builder.add(record);
-    const { address, bytes } = builder.finish({ vault: keys.signer, node });
-    yield { address, bytes };
+    const { address, bytes, ids } = builder.finish({ vault: keys.signer, node });
+    const segment = {
+      ...header,
+      vaultId: keys.vaultId,
+      nodeId: sha256(node.publicKey),
+      records,
+      ids,
+    };
+    const sizes = bodies.map((body) => "size" in body ? body.size : 0);
+    yield { bytes, content: { address, segment, sizes, prunes: new Map() } };
   }
 }
 
@@ -216,18 +267,10 @@ function bodyOf(
 }
 
 /** Enters rows of chunks into the index of a home that is closed, and makes packs as long as they say. */
-function enterChunks(
-  home: string,
-  { chunks, addresses, vaultId }: {
-    chunks: number;
-    addresses: MadeUpAddresses;
-    vaultId: Uint8Array<ArrayBuffer>;
-  },
-): void {
-  const database = new IndexDatabase(
-    join(home, "vault.db"),
-    STORE_SCHEMA + recordSchema(vaultId),
-  );
+export function enterChunks(home: string, { chunks }: HomeSize): void {
+  if (chunks === 0) return;
+  const addresses = new MadeUpAddresses(chunks);
+  const database = openIndex(home, deriveVaultKeys(MASTER_KEY).vaultId);
   const index = new FrameIndex(database);
   const firstPack = (index.lastPack()?.number ?? 0) + 1;
   const frameBytes = FRAME_HEADER_BYTES + SEALED_BYTES;
@@ -239,7 +282,6 @@ function enterChunks(
   const indices = database.all(
     "SELECT name, sql FROM sqlite_schema WHERE tbl_name = 'frames' AND sql LIKE 'CREATE INDEX%'",
   );
-  database.get("PRAGMA cache_size = -524288");
   for (const { name } of indices) database.run(`DROP INDEX ${String(name)}`);
   let rows: FramePlace[] = [];
   const enter = () => {
