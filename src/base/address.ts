@@ -9,6 +9,7 @@ import { freeBytes } from "./allocator.ts";
 import { BESIDE_BYTES_MIN, besideOrHere } from "./beside.ts";
 import { type Bytes, compareBytes, concatBytes } from "./bytes.ts";
 import { VaultError } from "./errors.ts";
+import { hasSockets } from "./sockets_turn.ts";
 
 /** Length of an address or an id. */
 export const HASH_BYTES = 32;
@@ -32,9 +33,14 @@ export function sha256(...pieces: readonly Uint8Array[]): Bytes {
   return new Uint8Array(hash.digest());
 }
 
-/** As {@link sha256}, for large pieces on another thread if one is free. They must not change until it has settled. */
+/**
+ * As {@link sha256}, for large pieces on another thread if one is free. They must not change until it has settled. Handing
+ * them over copies them, which takes this thread nearly as long as hashing them: a node that sends has no other thread to spare.
+ */
 export async function sha256Beside(...pieces: readonly Uint8Array[]): Promise<Bytes> {
-  if (pieces.every((piece) => piece.length < BESIDE_BYTES_MIN)) return sha256(...pieces);
+  if (hasSockets() || pieces.every((piece) => piece.length < BESIDE_BYTES_MIN)) {
+    return sha256(...pieces);
+  }
   return await besideOrHere(async () => {
     const [first, ...others] = pieces as Bytes[];
     if (others.length === 0) return new Uint8Array(await crypto.subtle.digest("SHA-256", first!));

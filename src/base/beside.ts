@@ -7,6 +7,7 @@
  */
 
 import { setImmediate } from "node:timers";
+import { socketsTurn } from "./sockets_turn.ts";
 
 /** Shorter pieces of work are not worth a thread of their own, nor waiting for one. */
 export const BESIDE_BYTES_MIN = 64 * 1024;
@@ -17,8 +18,10 @@ const BESIDE_MAX = 3;
 let underWay = 0;
 const waiting: (() => void)[] = [];
 
-/** Begins work that another thread does, as soon as few enough others are under way. */
+/** Begins work that another thread does, as soon as few enough others are under way, and after the sockets if it is their turn. */
 export async function beside<T>(work: () => Promise<T>): Promise<T> {
+  const turn = socketsTurn();
+  if (turn !== null) await turn;
   if (underWay < BESIDE_MAX) underWay++;
   else await new Promise<void>((resolve) => waiting.push(resolve));
   try {

@@ -16,3 +16,4 @@ export * from "./errors.ts";
 export * from "./hmac.ts";
 export * from "./key_name.ts";
 export * from "./limits.ts";
+export * from "./sockets_turn.ts";

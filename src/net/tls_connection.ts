@@ -4,7 +4,7 @@
  * @module
  */
 
-import { VaultError } from "../base/mod.ts";
+import { useSocket, VaultError } from "../base/mod.ts";
 import { ALPN_PROTOCOL } from "./certificate_probe.ts";
 import type { Connection } from "./transport.ts";
 
@@ -29,6 +29,7 @@ export class TlsConnection implements Connection {
   #opening: Promise<void> | null = null;
   readonly #closed = Promise.withResolvers<never>();
   #isClosed = false;
+  readonly #unuse = useSocket();
   #writer: WritableStreamDefaultWriter<Uint8Array> | null = null;
 
   constructor(conn: Deno.TlsConn, options: TlsConnectionOptions) {
@@ -61,6 +62,7 @@ export class TlsConnection implements Connection {
   close(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
+    this.#unuse();
     const { opening, onClose } = this.#options;
     const end = () => {
       try {
