@@ -166,6 +166,45 @@ Deno.test("repair: what a flush left out counts as missing until another has mad
   });
 });
 
+Deno.test("repair: alone it waits, and gets what it lacks as soon as somebody comes", async () => {
+  await withTime(["a", "b"], async (net, time, a, b) => {
+    const bytes = someBytes(1);
+    await a!.write([[{ address: sha256(bytes), length: bytes.length }]]);
+    await time.pass(5000);
+    net.isolate(b!);
+    await time.pass(120_000);
+    assertEquals(missing(b!), 1);
+    await a!.storeObjects([bytes]);
+    net.connectAll();
+    await time.pass(1000);
+    assertEquals([missing(b!), b!.store.isDurable(sha256(bytes))], [0, true]);
+  });
+});
+
+Deno.test("repair: a disk that takes nothing is told, and what is missing comes when it does", async () => {
+  const time = new TestTime();
+  const net = new TestNet({ clock: time, timers: time });
+  const [a, b] = net.add("a", "b");
+  const { put } = b!.store;
+  let isFull = true;
+  b!.store.put = (object) =>
+    isFull && object.kind === "held"
+      ? Promise.reject(new Error("the disk is full"))
+      : put.call(b!.store, object);
+  net.connectAll();
+  net.startAll();
+  const needs = await a!.put(objects(3));
+  await time.pass(30_000);
+  const told = b!.eventsOf("failed").map(({ action, error }) => `${action}: ${error}`);
+  assert(told.length > 1 && told.length < 10, `told ${told.length} times`);
+  assertEquals(new Set(told), new Set(["repair: Error: the disk is full"]));
+  assertEquals(missing(b!), 3);
+  isFull = false;
+  await time.pass(60_000);
+  assertEquals([missing(b!), min(copies({ nodes: [b!] }, needs))], [0, 1]);
+  await net.stop();
+});
+
 Deno.test("surplus: nothing goes that not every holder confirms", async () => {
   await withTime(["a", "b", "c"], async (net, time, a, b, c) => {
     net.setMembers(
