@@ -14,6 +14,7 @@ import { compareNetwork } from "./network.ts";
 import { picture } from "./picture.ts";
 import { asDocument, limitTables, tables } from "./report.ts";
 import { compareScale } from "./scale.ts";
+import { compareServed } from "./served.ts";
 import { findTools, govaultCommand } from "./tools.ts";
 
 const HELP =
@@ -21,6 +22,7 @@ const HELP =
 deno task bench limit [--size MIB] [--dir DIR]
 deno task bench compare A B
 deno task bench scale [--quick] [--dir DIR] [--json FILE]
+deno task bench served [--runs N] [--dir DIR]
 deno task bench --memory [--gib N,N] [--dir DIR]
 deno task bench --network [--runs N] [--size MIB] [--gib N] [--dir DIR]
 
@@ -33,6 +35,8 @@ cores were always busy with what must be done.
   compare A B  instead: two files that --json wrote, side by side
   scale        instead: how cost grows with files, versions, keys, chunks and nodes;
                an hour or two and 60 GB of disk, with --quick a minute or two
+
+  served       instead: puts of 1 KiB that a running node does, 100 of them
 
   --runs N     how often each thing is done; medians are shown (default 5)
   --size MIB   size of the large file (default 512)
@@ -116,6 +120,17 @@ async function scale(root: string): Promise<boolean> {
   return met;
 }
 
+async function served(root: string): Promise<boolean> {
+  console.log(`govault, ${govaultCommand().label}`);
+  const { text, met } = await compareServed({
+    runs: count(flags.runs, 100),
+    scratch: root,
+    onStep,
+  });
+  console.log(text);
+  return met;
+}
+
 async function compareRuns([a, b, ...more]: string[]): Promise<boolean> {
   if (a === undefined || b === undefined || more.length > 0) {
     throw new Error("Cannot compare: name two files that --json wrote");
@@ -129,6 +144,7 @@ function chosen(): (root: string) => Promise<boolean> {
   const [word, ...rest] = flags._.map(String);
   if (word === "limit" && rest.length === 0) return limit;
   if (word === "scale" && rest.length === 0) return scale;
+  if (word === "served" && rest.length === 0) return served;
   if (word === "compare") return () => compareRuns(rest);
   if (word !== undefined) {
     console.error(`Cannot run the benchmark: it knows no ${word}; see --help`);
