@@ -54,6 +54,8 @@ export interface Marked {
   isReleased: (frame: FrameRow) => boolean;
   /** Whether all is here that the answer rests on. If not, what no record names may be needed by what is missing. */
   isWhole: boolean;
+  /** Versions of this vault that inherit from ones that were dropped unawares. */
+  heirs: readonly RecordId[];
 }
 
 /** How to mark. */
@@ -109,6 +111,7 @@ export function markLive(
     isLive: (frame) => live.has(frame.row),
     isReleased: (frame) => named.has(frame.row) && !live.has(frame.row),
     isWhole: broken.size === 0 && context.problems.length === 0,
+    heirs: ownPlan.heirs,
   };
 }
 

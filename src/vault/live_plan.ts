@@ -46,6 +46,8 @@ interface VaultPlan {
   readonly lists: readonly Address[];
   /** Versions that kept ones inherit from and that are not known. */
   readonly missing: number;
+  /** Kept versions whose first parent was dropped, or is not known, and for which nothing was carried. */
+  readonly heirs: readonly RecordId[];
 }
 
 /** Which lists count, as of one moment. It rests on addresses, which stay when the index is made anew. */
@@ -230,6 +232,11 @@ class VaultPlanner {
     for (const id of this.#carried) {
       for (const address of this.#lists.get(id) ?? []) lists.set(toHex(address), address);
     }
-    return { carried: this.#carried, lists: [...lists.values()], missing: missing.length };
+    return {
+      carried: this.#carried,
+      lists: [...lists.values()],
+      missing: missing.length,
+      heirs: this.#heirs.map(({ id }) => id),
+    };
   }
 }

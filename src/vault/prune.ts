@@ -4,7 +4,14 @@
  * @module
  */
 
-import { equalBytes, REPACK_DEAD_SHARE, sha256, toHex } from "../base/mod.ts";
+import {
+  equalBytes,
+  isVaultError,
+  type RecordId,
+  REPACK_DEAD_SHARE,
+  sha256,
+  toHex,
+} from "../base/mod.ts";
 import {
   type CarriedList,
   clockMs,
@@ -113,18 +120,13 @@ function chooseDropped(
  */
 async function planPrune(
   context: VaultContext,
-  { all, dropped, isCarried = () => true }: {
-    all: IndexedVersion[];
-    dropped: IndexedVersion[];
-    /** Of those that stay, and that an earlier prune did not know, which are carried for. */
-    isCarried?: (version: IndexedVersion) => boolean;
-  },
+  { all, dropped }: { all: IndexedVersion[]; dropped: IndexedVersion[] },
 ): Promise<Plan> {
   const going = new Map(dropped.map((version) => [toHex(version.id), version]));
   const gone = idSet(all.filter((version) => version.dropped).map(({ id }) => id));
   const carriedBefore = context.database.guard(() => context.index.carriedOf(context.keys.vaultId));
   const isUncarried = (version: IndexedVersion) =>
-    isOrphaned(version, gone) && !carriedBefore.has(toHex(version.id)) && isCarried(version);
+    isOrphaned(version, gone) && !carriedBefore.has(toHex(version.id));
   const heirs = all.filter((version) =>
     !version.dropped && !going.has(toHex(version.id)) &&
     (isOrphaned(version, going) || isUncarried(version))
@@ -198,18 +200,31 @@ async function commitPrune(context: VaultContext, { dropped, carried }: Plan): P
 
 /**
  * Says what versions that this node wrote need of ones that somebody dropped who did not know of them. Until that is said, all
- * that the dropped ones needed counts, as nobody can tell without the key what of it is needed.
+ * that the dropped ones needed counts, as nobody can tell without the key what of it is needed. What can't be said, as what
+ * it takes can't be read or written, is said another time.
  *
- * @throws VaultError as a put
+ * @param heirs as in {@link Marked}
  */
-export function carryForHeirs(context: VaultContext): Promise<void> {
+export async function carryForHeirs(
+  context: VaultContext,
+  heirs: readonly RecordId[],
+): Promise<void> {
+  if (heirs.length === 0) return;
   const { database, gate, index, nodeId } = context;
-  return gate.share(async () => {
-    const all = database.guard(() => index.allVersions());
-    const isCarried = ({ segment }: IndexedVersion) =>
-      database.guard(() => equalBytes(index.segment(segment).node, nodeId));
-    await commitPrune(context, await planPrune(context, { all, dropped: [], isCarried }));
-  });
+  const isOurs = (version: IndexedVersion | null): version is IndexedVersion =>
+    version !== null && equalBytes(index.segment(version.segment).node, nodeId);
+  const carry = async () => {
+    const ours = database.guard(() => heirs.map((id) => index.version(id)).filter(isOurs));
+    const all = database.guard(() =>
+      ours.flatMap((version) => [version, index.version(version.parents[0]!)])
+    ).filter((version) => version !== null);
+    if (ours.length > 0) await commitPrune(context, await planPrune(context, { all, dropped: [] }));
+  };
+  try {
+    await gate.share(carry);
+  } catch (error) {
+    if (!isVaultError(error)) throw error;
+  }
 }
 
 /** Deletes a key, forgets all its versions and rewrites the packs that hold what only they needed. */

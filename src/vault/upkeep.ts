@@ -40,19 +40,15 @@ export class Upkeep {
   ): Promise<{ freedBytes: number; isDone: boolean }> {
     const { attachment, gate } = this.#context;
     attachment.isPinned = isPinned;
-    try {
-      await carryForHeirs(this.#context);
-    } catch (error) {
-      // Where nothing can be written, room is what is needed; it is said the next time.
-      if (!isVaultError(error)) throw error;
-    }
     let freedBytes = 0;
     while (true) {
       signal.throwIfAborted();
       const collected = await gate.beAloneIfFree(() => this.#collectSome(signal));
       if (collected === null) return { freedBytes, isDone: false };
       freedBytes += collected.freedBytes;
-      if (collected.rewrittenPacks < UPKEEP_PACKS_MAX) return { freedBytes, isDone: true };
+      if (collected.rewrittenPacks >= UPKEEP_PACKS_MAX) continue;
+      await carryForHeirs(this.#context, collected.heirs);
+      return { freedBytes, isDone: true };
     }
   }
 
@@ -64,9 +60,10 @@ export class Upkeep {
     const options = { deadShareMin: REPACK_DEAD_SHARE, packsMax: UPKEEP_PACKS_MAX, signal };
     // Collecting ends the pack that is being written: not for nothing, or there would be many small ones.
     const planned = await collectMarked(this.#context, marked, { ...options, dryRun: true });
-    return planned.rewrittenPacks === 0
+    const collected = planned.rewrittenPacks === 0
       ? planned
       : await collectMarked(this.#context, marked, options);
+    return { ...collected, heirs: marked.heirs };
   }
 
   /**
