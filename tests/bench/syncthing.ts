@@ -1,6 +1,7 @@
 /** Two Syncthing devices on loopback that share one folder: what a file takes until the other one has it. */
 
 import { join } from "@std/path";
+import { syncDisks } from "./measuring.ts";
 import { freePort } from "./ports.ts";
 
 /** How long a device may take to start, and a file to arrive. */
@@ -49,14 +50,15 @@ export class SyncthingPair implements AsyncDisposable {
   }
 
   /**
-   * Puts a file into the first device's folder and has it scanned at once; the seconds until the second has all of it
-   * under its name.
+   * Puts a file into the first device's folder, lets the disk come to rest and has it scanned at once; the seconds from there
+   * until the second has all of it under its name, which it gets after it was synced.
    */
   async send(path: string, name: string): Promise<number> {
     const [a, b] = this.#devices;
     await Deno.copyFile(path, join(a.folder, name));
     const { size } = await Deno.stat(path);
     const before = await modified(join(b.folder, name));
+    await syncDisks();
     const begin = performance.now();
     await this.#ask(a, "POST", `/rest/db/scan?folder=bench&sub=${name}`);
     while (performance.now() - begin < ARRIVE_MS_MAX) {
