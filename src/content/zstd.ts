@@ -9,10 +9,13 @@
  */
 
 import * as zlib from "node:zlib";
-import type { Bytes } from "../base/mod.ts";
+import { type Bytes, freeBytes, ownWhole } from "../base/mod.ts";
 
 /** Compression level: the library's own default, the best trade on a path that also hashes and encrypts. */
 const LEVEL = 3;
+
+/** From so many bytes on a piece has a buffer of its own, which is given back as soon as it is done with. */
+const FREED_BYTES_MIN = 128 * 1024;
 
 /** An implementation of zstd. Its results are fresh arrays. */
 export interface Zstd {
@@ -41,12 +44,17 @@ export function nativeZstd(): Zstd | null {
         // All output in one piece: after a frame of several, Deno 2.9 appends a second, empty frame.
         chunkSize: compressBound(bytes.length),
       };
-      return new Uint8Array(zlib.zstdCompressSync(bytes, options)); // a copy: the piece is mostly empty
+      const piece = own(zlib.zstdCompressSync(bytes, options));
+      const frame = piece.slice(); // the piece is mostly empty
+      // Small ones may lie in the pool that all Buffers share.
+      if (bytes.length >= FREED_BYTES_MIN) freeBytes(ownWhole(piece));
+      return frame;
     },
     decompress(frame, length) {
-      // One output piece of the right length saves joining 16 KiB pieces.
-      const chunkSize = Math.max(length, zlib.constants.Z_MIN_CHUNK);
-      return own(zlib.zstdDecompressSync(frame, { maxOutputLength: length, chunkSize }));
+      // One output piece saves joining 16 KiB pieces; one that is full would get another one of its size behind it.
+      const chunkSize = Math.max(length + 1, zlib.constants.Z_MIN_CHUNK);
+      const bytes = own(zlib.zstdDecompressSync(frame, { maxOutputLength: length, chunkSize }));
+      return length >= FREED_BYTES_MIN ? ownWhole(bytes) : bytes;
     },
   };
 }

@@ -11,8 +11,10 @@
 
 import {
   type Address,
+  BESIDE_BYTES_MIN,
   type Bytes,
   equalCodes,
+  freeBytes,
   HASH_BYTES,
   Hmac,
   ownWhole,
@@ -239,7 +241,11 @@ export class Sealer {
     if (check === undefined || !equalCodes(this.#checkOf(codec, payload), check)) {
       throw this.#damaged(sealed, "the check is not that of its payload");
     }
-    if (codec === CODEC_ZSTD) return this.#decompressed(sealed, { length, payload, decompress });
+    if (codec === CODEC_ZSTD) {
+      const plaintext = this.#decompressed(sealed, { length, payload, decompress });
+      if (payload.length >= BESIDE_BYTES_MIN) freeBytes(payload);
+      return plaintext;
+    }
     const inside = this.#unpadded(sealed, payload);
     return inside.codec === CODEC_RAW
       ? inside.payload

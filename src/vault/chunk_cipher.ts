@@ -47,10 +47,17 @@ export interface ChunkCipher {
 }
 
 /** Seals plaintext of any domain, compressed if that pays. */
-export function sealPlain(sealer: Sealer, plain: Bytes, id: Bytes): Promise<Sealed> {
+export async function sealPlain(sealer: Sealer, plain: Bytes, id: Bytes): Promise<Sealed> {
   const compressed = compress(plain);
-  if (compressed === null) return sealRaw(sealer, plain, id);
-  return sealer.seal({ id, length: plain.length, payload: compressed, codec: CODEC_ZSTD });
+  if (compressed === null) return await sealRaw(sealer, plain, id);
+  const sealed = await sealer.seal({
+    id,
+    length: plain.length,
+    payload: compressed,
+    codec: CODEC_ZSTD,
+  });
+  if (compressed.length >= BESIDE_BYTES_MIN) freeBytes(compressed);
+  return sealed;
 }
 
 function sealRaw(sealer: Sealer, plain: Bytes, id: Bytes): Promise<Sealed> {

@@ -4,7 +4,14 @@
  * @module
  */
 
-import { type Bytes, freeBytes, hashHere, isVaultError, reuseLargeBuffers } from "../base/mod.ts";
+import {
+  type Bytes,
+  freeBytes,
+  freeOwned,
+  hashHere,
+  isVaultError,
+  reuseLargeBuffers,
+} from "../base/mod.ts";
 import { prepareCompression } from "../content/mod.ts";
 import { deriveVaultKeys, type Sealer } from "../seal/mod.ts";
 import {
@@ -65,5 +72,8 @@ async function answer(request: CipherRequest, padding: boolean): Promise<void> {
 
 /** Bytes that fill their buffer, so that the buffer can be handed over. */
 function ownBytes(bytes: Bytes): Bytes {
-  return bytes.byteLength === bytes.buffer.byteLength ? bytes : bytes.slice();
+  if (bytes.byteLength === bytes.buffer.byteLength) return bytes;
+  const own = bytes.slice();
+  freeOwned(bytes);
+  return own;
 }

@@ -3,6 +3,7 @@ import {
   type Bytes,
   concatBytes,
   encodeUtf8,
+  freeBytes,
   isVaultError,
   PLAIN_BYTES_MAX,
 } from "../../src/base/mod.ts";
@@ -244,6 +245,25 @@ Deno.test("nativeZstd: gives no more than it was asked for", () => {
   if (native === null) return; // this runtime has none
   assertThrows(() => native.decompress(frameOfRepeat(5000), 4999));
   assertEquals(native.decompress(frameOfRepeat(5000), 5000).length, 5000);
+});
+
+Deno.test("Zstd: large results have memory of their own, which goes when they are freed", () => {
+  for (const [label, zstd] of implementations) {
+    const bytes = prose(6, 300_000);
+    const frame = zstd.compress(bytes);
+    assertEquals(
+      frame.buffer.byteLength,
+      frame.length,
+      `${label}: a frame keeps more than it needs`,
+    );
+    const [plain, twin] = [
+      zstd.decompress(frame, bytes.length),
+      zstd.decompress(frame, bytes.length),
+    ];
+    freeBytes(plain);
+    assertEquals(plain.length, 0, label);
+    assertEquals(twin, bytes, label);
+  }
 });
 
 testEach("decompress: a bomb does not go off", (label) => {
