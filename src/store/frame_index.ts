@@ -135,11 +135,11 @@ function totalsChecksum({ packs, objects, objectBytes, fileBytes }: PackTotals):
   return rowChecksum(packs, objects, objectBytes, fileBytes);
 }
 
-/** Of a list of addresses the place in it and the place in the packs of each that there is a row of. */
+/** Of a list of addresses, which it takes twice, the place in it and the place in the packs of each that there is a row of. */
 const FIND_PLACES = `
-  WITH RECURSIVE wanted(at) AS (VALUES(0) UNION ALL SELECT at + 1 FROM wanted WHERE 32 * (at + 2) <= length(?1))
+  WITH RECURSIVE wanted(at) AS (VALUES(0) UNION ALL SELECT at + 1 FROM wanted WHERE 32 * (at + 2) <= length(?))
   SELECT at, pack, offset, length FROM wanted CROSS JOIN frames
-  WHERE address = substr(?1, 32 * at + 1, 32)`;
+  WHERE address = substr(?, 32 * at + 1, 32)`;
 
 const FRAME_COLUMNS = "row, address, label, kind, pack, offset, length, crc";
 const PACK_COLUMNS = "number, length, objects, bytes, intact, crc";
@@ -177,7 +177,8 @@ export class FrameIndex {
     addresses: readonly Address[],
   ): ({ pack: number; offset: number; length: number } | null)[] {
     const places = new Array(addresses.length).fill(null);
-    for (const row of this.#database.all(FIND_PLACES, concatBytes(addresses))) {
+    const list = concatBytes(addresses);
+    for (const row of this.#database.all(FIND_PLACES, list, list)) {
       places[integer(row, "at")] = {
         pack: integer(row, "pack"),
         offset: integer(row, "offset"),

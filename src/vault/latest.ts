@@ -18,11 +18,11 @@ interface Named {
   id: RecordId;
 }
 
-/** How many of a list of tag(16) ‖ id(32) name the latest version of a key that has no other head. */
+/** How many of a list of tag(16) ‖ id(32), which it takes three times, name the latest version of a key that has no other head. */
 const COUNT_LATEST = `
-  WITH RECURSIVE places(at) AS (VALUES(1) UNION ALL SELECT at + 48 FROM places WHERE at + 48 < length(?1))
+  WITH RECURSIVE places(at) AS (VALUES(1) UNION ALL SELECT at + 48 FROM places WHERE at + 48 < length(?))
   SELECT count(*) AS count FROM places CROSS JOIN keys
-  WHERE tag = substr(?1, at, 16) AND latest = substr(?1, at + 16, 32) AND heads = latest`;
+  WHERE tag = substr(?, at, 16) AND latest = substr(?, at + 16, 32) AND heads = latest`;
 
 /**
  * Which of some versions are the latest of their key, and its only head. That all are is the usual answer, and found without
@@ -33,7 +33,7 @@ export function areLatest(
   versions: readonly Named[],
 ): (version: Named) => boolean {
   const list = concatBytes(versions.flatMap(({ tag, id }) => [tag, id]));
-  const { count } = database.get(COUNT_LATEST, list)!;
+  const { count } = database.get(COUNT_LATEST, list, list, list)!;
   if (count === versions.length) return () => true;
   const keys = index.keysOf(versions.map(({ tag }) => tag));
   return ({ tag, id }) => {
