@@ -28,6 +28,8 @@ import type { ControlCall } from "./types.ts";
 
 /** After which time it is tried again to take a command line, where that failed. */
 const ACCEPT_PAUSE_MS = 100;
+/** The time for a hello is counted in so many parts. */
+const HELLO_PARTS = 10;
 
 /** Listens on a home's control socket. */
 export class ControlServer {
@@ -189,7 +191,11 @@ class Client {
   }
 
   async #greet(isStopping: () => boolean): Promise<Hello | null> {
-    const timer = setTimeout(() => this.close(), CONTROL_HELLO_MS_MAX);
+    // In parts: a process that was stopped for minutes wakes up to a timer before it reads what came meanwhile.
+    let left = HELLO_PARTS;
+    const timer = setInterval(() => {
+      if (--left === 0) this.close();
+    }, CONTROL_HELLO_MS_MAX / HELLO_PARTS);
     try {
       const first = await this.#connection.receive(CONTROL_HELLO_BYTES_MAX);
       if (first === null) return null;
@@ -203,7 +209,7 @@ class Client {
     } catch (error) {
       if (error instanceof ControlViolation) await this.#refuse("violation", error.message);
     } finally {
-      clearTimeout(timer);
+      clearInterval(timer);
     }
     return null;
   }
