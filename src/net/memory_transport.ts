@@ -87,10 +87,15 @@ export class MemoryNetwork {
 
   /** As if the host's process were killed: its connections break, nobody listens there. */
   crash(host: string): void {
+    this.stopListening(host);
+    this.breakConnections(host);
+  }
+
+  /** Nobody listens at a host any more; its connections stay. */
+  stopListening(host: string): void {
     for (const listener of [...this.#listeners.values()]) {
       if (listener.name === host) listener.close();
     }
-    this.breakConnections(host);
   }
 
   /** How many connections there are, each counted once. */

@@ -33,19 +33,24 @@ export interface DutiesOptions {
 
 /** Bits that tell whether an object was met before: 4 MiB, which for 100,000 objects overlook 1 in 700. */
 const SEEN_BITS = 25;
+/** Bits that are allocated at a time. */
+const BLOCK_BITS = 13;
 
 /** A set of addresses that now and then takes a new one for a known one. */
 class Seen {
-  readonly #bits = new Uint8Array(1 << (SEEN_BITS - 3));
+  /** In blocks, as most vaults need few of them. */
+  readonly #blocks: Uint8Array[] = [];
 
   /** False if it was there. */
   add(address: Address): boolean {
     // Not of the first bits, which partitions have in common.
     const place = ((address[4]! << 24 | address[5]! << 16 | address[6]! << 8 | address[7]!) >>> 0) %
       (1 << SEEN_BITS);
+    const block = this.#blocks[place >>> BLOCK_BITS] ??= new Uint8Array(1 << (BLOCK_BITS - 3));
+    const at = (place & ((1 << BLOCK_BITS) - 1)) >>> 3;
     const bit = 1 << (place & 7);
-    const isNew = (this.#bits[place >>> 3]! & bit) === 0;
-    this.#bits[place >>> 3]! |= bit;
+    const isNew = (block[at]! & bit) === 0;
+    block[at]! |= bit;
     return isNew;
   }
 }

@@ -49,7 +49,12 @@ export class Surplus {
       const { version, changedAtMs } = mesh.view();
       const now = clock.now();
       if (now - changedAtMs < SURPLUS_DELAY_MS) return;
-      if (version === this.#lastPass.version && now - this.#lastPass.atMs < SURPLUS_SCAN_MS) return;
+      if (
+        version === this.#lastPass.version &&
+        now - this.#lastPass.atMs < tasks.routineMs(SURPLUS_SCAN_MS)
+      ) {
+        return;
+      }
       // A pass that could not drop all begins again at the next beat.
       if (await this.#pass()) this.#lastPass = { version, atMs: now };
     });

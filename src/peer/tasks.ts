@@ -57,10 +57,15 @@ export class Tasks {
   every(action: string, ms: number, task: (signal: AbortSignal) => Promise<void> | void): void {
     this.start(action, async (signal) => {
       while (true) {
-        await this.sleep(routineMs(this.#options.timers, ms));
+        await this.sleep(this.routineMs(ms));
         await this.#run(action, async () => await task(signal));
       }
     });
+  }
+
+  /** How long what is looked at every `ms` waits: see {@link Timers.leisure}. */
+  routineMs(ms: number): number {
+    return routineMs(this.#options.timers, ms);
   }
 
   /** Does something once, later; what it returns calls that off. */

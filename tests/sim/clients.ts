@@ -12,7 +12,6 @@ import { Killed } from "./life.ts";
 import type { Running, SimNode } from "./node.ts";
 import type { World } from "./world.ts";
 
-const PAUSE_MS_MAX = 20_000;
 const KEYS = 6;
 const SMALL_BYTES_MAX = 6000;
 /** Some contents are several chunks. */
@@ -50,7 +49,8 @@ export class Client {
 
   async run(): Promise<void> {
     while (this.#world.isInMotion) {
-      await this.#world.time.sleep(this.#dice.below(PAUSE_MS_MAX));
+      const { time, days, operations } = this.#world;
+      await time.sleep(days.pauseMs(this.#dice, operations));
       const running = this.#node.running;
       if (running === null || !this.#world.isInMotion || this.#node.isEvicted) continue;
       this.#running = running;

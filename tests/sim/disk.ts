@@ -40,6 +40,9 @@ export class SimDisk {
     hits: { full: 0, failing: 0, slow: 0 },
   };
 
+  /** Writes to its files. */
+  writes = 0;
+
   /** @param now the node's clock */
   constructor(dice: Dice, now: () => number) {
     this.#dice = dice;
@@ -122,6 +125,7 @@ export class SimDisk {
         call(() => {
           this.#mayFail();
           this.#changed.set(path, this.#now());
+          this.writes++;
           if (!this.faults.isFull) return file.writeAt(offset, bytes);
           this.faults.hits.full++;
           const growth = offset + bytes.length - file.size();

@@ -7,56 +7,25 @@
 
 import { isVaultError, type NodeId } from "../../src/base/mod.ts";
 import { Dice } from "../soak/dice.ts";
+import {
+  AWAY_MS_MAX,
+  type FaultKind,
+  HOUR,
+  MINUTE,
+  restart,
+  SECOND,
+  until,
+  withNode,
+} from "./fault_kit.ts";
+import { POWER_FAULTS } from "./faults_power.ts";
 import { bent, forging, type Lies } from "./liar.ts";
 import type { SimNode } from "./node.ts";
 import type { World } from "./world.ts";
 
-const SECOND = 1000;
-const MINUTE = 60 * SECOND;
 /** Nodes that a world has at most. */
 const NODES_MAX = 8;
 /** So often an owner is told the same. */
 const TRIES_MAX = 60;
-
-/** A kind of fault. */
-export interface FaultKind {
-  readonly name: string;
-  /** How often it is chosen in relation to others. */
-  readonly weight: number;
-  /**
-   * Does it, from its beginning to its end. Says whether it had an effect; `null` if it could not be done at this time, and
-   * is to be tried again later.
-   */
-  run(world: World, dice: Dice): Promise<boolean | null>;
-}
-
-/** Waits until something has happened, for a bounded time. */
-async function until(world: World, holds: () => boolean, msMax = 5 * MINUTE): Promise<boolean> {
-  const end = world.time.now() + msMax;
-  while (!holds() && world.time.now() < end) await world.time.sleep(SECOND);
-  return holds();
-}
-
-/** A node that is up and that no other fault is at; it is this fault's until it is let go of. */
-async function withNode(
-  world: World,
-  dice: Dice,
-  fault: (node: SimNode) => Promise<boolean | null>,
-  isFit: (node: SimNode) => boolean = () => true,
-): Promise<boolean | null> {
-  const node = world.take(dice, isFit);
-  if (node === null) return null;
-  try {
-    return await fault(node);
-  } finally {
-    world.letGo(node);
-  }
-}
-
-async function restart(world: World, node: SimNode, dice: Dice): Promise<void> {
-  await world.time.sleep(dice.below(2 * MINUTE));
-  await world.bringUp(node);
-}
 
 /** An owner shuts a node out: told again if its disk fails, or if it is new itself and has not heard of that node yet. */
 async function evict(world: World, owner: SimNode, node: NodeId): Promise<void> {
@@ -95,45 +64,7 @@ function lie(world: World, dice: Dice, show: typeof bent): Promise<boolean | nul
 
 /** Every kind of fault. */
 export const FAULTS: readonly FaultKind[] = [
-  {
-    name: "kill",
-    weight: 3,
-    run: (world, dice) =>
-      withNode(world, dice, async (node) => {
-        world.trace.note(node.name, "killed");
-        node.kill();
-        await restart(world, node, dice);
-        return true;
-      }),
-  },
-  {
-    name: "power cut",
-    weight: 2.5,
-    run: (world, dice) =>
-      withNode(world, dice, async (node) => {
-        world.trace.note(node.name, "power cut");
-        node.cutPower();
-        await restart(world, node, dice);
-        return true;
-      }),
-  },
-  {
-    name: "power cut at a word",
-    weight: 1.5,
-    run: (world, dice) =>
-      withNode(world, dice, async (node) => {
-        const callOff = world.oracle.atNextWord(node, () => {
-          world.trace.note(node.name, "power cut as its word is given");
-          node.cutPower();
-        });
-        if (!await until(world, () => !node.isUp)) {
-          callOff();
-          return null;
-        }
-        await restart(world, node, dice);
-        return true;
-      }),
-  },
+  ...POWER_FAULTS,
   {
     name: "stop",
     weight: 1,
@@ -162,6 +93,7 @@ export const FAULTS: readonly FaultKind[] = [
         }
       }
       await world.time.sleep(5 * SECOND + dice.below(4 * MINUTE));
+      if (dice.chance(0.15)) await world.days.letPass(dice.below(AWAY_MS_MAX));
       const hit = await until(world, () => world.network.hits.cut > before);
       for (const a of one) {
         for (const b of other) {
@@ -207,9 +139,8 @@ export const FAULTS: readonly FaultKind[] = [
     weight: 2,
     run: (world, dice) =>
       withNode(world, dice, async (node) => {
-        // Records from the future wait until it has come, so that a clock far ahead would only make the run long.
         const ms = dice.chance(0.5)
-          ? dice.pick([SECOND, MINUTE, 9 * MINUTE, 40 * MINUTE])
+          ? dice.pick([SECOND, MINUTE, 9 * MINUTE, 40 * MINUTE, 3 * HOUR])
           : -dice.pick([SECOND, MINUTE, 60 * MINUTE, 48 * 60 * MINUTE]);
         world.noteAhead(ms);
         world.trace.note(node.name, `clock jumps by ${ms / 1000} s`);

@@ -9,7 +9,8 @@
 
 import { fromFileUrl } from "@std/path";
 import { parseArgs } from "@std/cli/parse-args";
-import { type FaultKind, FAULTS } from "./faults.ts";
+import type { FaultKind } from "./fault_kit.ts";
+import { FAULTS } from "./faults.ts";
 import { runSeed, type Verdict } from "./run.ts";
 
 const SEEDS = 200;
@@ -109,7 +110,9 @@ async function runMany({ first, count, jobs }: Record<"first" | "count" | "jobs"
     `seeds ${first} to ${first + count - 1}: ${totals.operations} operations, ` +
       `${totals.acknowledged} acknowledged versions, ${
         (totals.virtualMs / 3_600_000).toFixed(1)
-      } simulated hours in ${seconds.toFixed(1)} s`,
+      } simulated hours in ${seconds.toFixed(1)} s, ${
+        Math.round(totals.virtualMs / 60_000 / seconds)
+      } hours a minute`,
   );
   print(`${totals.passed} passed, ${totals.failed} failed`);
   return totals.failed === 0 ? 0 : 1;

@@ -29,10 +29,13 @@ export class SimNetwork {
   readonly #tap: Tap;
   /** Directions that nothing comes through, as `from to`. */
   readonly #cuts = new Set<string>();
+  readonly #hosts = new Set<string>();
+  /** Hosts that are off, and whose connections nobody has reset. */
+  readonly #silent = new Set<string>();
   /** Messages are up to so late, ms, beyond what is usual. */
   lateMsMax = 0;
   /** What was sent into a cut, and what was made late by a fault. */
-  readonly hits = { cut: 0, late: 0 };
+  readonly hits = { cut: 0, late: 0, silent: 0 };
 
   constructor(time: SimTime, dice: Dice, tap: Tap) {
     this.#dice = dice;
@@ -62,7 +65,32 @@ export class SimNetwork {
   }
 
   heal(from: string, to: string): void {
-    if (this.#cuts.delete(`${from} ${to}`)) this.#net.heal(from, to);
+    if (!this.#cuts.delete(`${from} ${to}`)) return;
+    if (!this.#isSilent(from, to)) this.#net.heal(from, to);
+  }
+
+  #isSilent(...hosts: string[]): boolean {
+    return hosts.some((host) => this.#silent.has(host));
+  }
+
+  /** A host is off: nothing comes from it, not even that its connections are reset, and nothing reaches it. */
+  fallSilent(host: string): void {
+    this.#silent.add(host);
+    for (const other of this.#hosts) {
+      this.#net.cut(host, other);
+      this.#net.cut(other, host);
+    }
+  }
+
+  /** The host is on again: it knows nothing of its old connections, and says so. */
+  speakAgain(host: string): void {
+    if (!this.#silent.delete(host)) return;
+    this.#net.crash(host);
+    for (const other of this.#hosts) {
+      for (const [from, to] of [[host, other], [other, host]] as const) {
+        if (!this.#cuts.has(`${from} ${to}`) && !this.#isSilent(from, to)) this.#net.heal(from, to);
+      }
+    }
   }
 
   healAll(): void {
@@ -77,11 +105,13 @@ export class SimNetwork {
 
   /** A host's program is gone: its connections are reset, nobody listens. */
   crash(host: string): void {
-    this.#net.crash(host);
+    if (this.#silent.has(host)) this.#net.stopListening(host);
+    else this.#net.crash(host);
   }
 
   /** The network as one life of a program on a host sees it. */
   of(host: string, life: Life): Transport {
+    this.#hosts.add(host);
     const inner = this.#net.host(host);
     return {
       listen: async (at) => {
@@ -104,6 +134,7 @@ export class SimNetwork {
 
   #noteCut(from: string, to: string): void {
     if (this.#cuts.has(`${from} ${to}`) || this.#cuts.has(`${to} ${from}`)) this.hits.cut++;
+    if (this.#silent.has(to)) this.hits.silent++;
   }
 
   #listener(listener: Listener, host: string, life: Life): Listener {

@@ -10,6 +10,7 @@ import { openPeers, type Peers, type ServedVault } from "../../src/daemon/peers.
 import type { Machine, PeerSide, Vault } from "../../src/vault/mod.ts";
 import { Dice } from "../soak/dice.ts";
 import { SimDisk } from "./disk.ts";
+import { IndexFile } from "./index_file.ts";
 import { Killed, Life, SimClock } from "./life.ts";
 import type { World } from "./world.ts";
 
@@ -38,6 +39,8 @@ export class SimNode {
   /** Changes what the peer layer gets to see of the vault: how a liar lies. */
   bend: (side: PeerSide) => PeerSide = (side) => side;
   isLiar = false;
+  /** Where its index lies, if that outlives its program. */
+  index: IndexFile | null = null;
   /** Whether it has been shut out. */
   isEvicted = false;
   /** Whether nobody has begun to shut it out. */
@@ -124,6 +127,7 @@ export class SimNode {
   }
 
   async #open(life: Life, token?: string): Promise<Running> {
+    this.world.network.speakAgain(this.name);
     const { world, name, home, clock } = this;
     const disk = this.disk.of(life);
     const random: Random = { bytes: (length) => this.#dice.bytes(length) };
@@ -132,7 +136,7 @@ export class SimNode {
       clock,
       random,
       lock: () => Promise.resolve({ release: () => {} }),
-      indexPath: () => ":memory:",
+      indexPath: () => this.index?.begin() ?? ":memory:",
       hasThreads: false,
     };
     const vault = await openForNetwork({ home, machine }, token);
@@ -182,6 +186,7 @@ export class SimNode {
   /** Its disk is gone, and a new one in its place. */
   replaceDisk(): void {
     this.disk.restore(new Map());
+    this.index?.lose();
     this.generation++;
   }
 
@@ -195,6 +200,13 @@ export class SimNode {
   cutPower(): void {
     if (this.#life?.isAlive) this.#end(this.#life);
     this.disk.cutPower();
+    this.index?.cutPower(this.#dice);
+  }
+
+  /** As {@link SimNode.cutPower}; nobody hears of it: what others send goes nowhere, until it is up again. */
+  cutPowerSilently(): void {
+    this.world.network.fallSilent(this.name);
+    this.cutPower();
   }
 
   /** Stops in good order, if that ends in time. */

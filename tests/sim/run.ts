@@ -6,7 +6,8 @@
 
 import { Dice } from "../soak/dice.ts";
 import { Client } from "./clients.ts";
-import { type FaultKind, FAULTS } from "./faults.ts";
+import type { FaultKind } from "./fault_kit.ts";
+import { FAULTS } from "./faults.ts";
 import { examine, shares } from "./health.ts";
 import { isOfTheDead } from "./life.ts";
 import { judgeSeals } from "./judge.ts";
@@ -16,8 +17,15 @@ import { describe, World } from "./world.ts";
 const SECOND = 1000;
 const MINUTE = 60 * SECOND;
 
-/** Faults begin within this time. */
-const FAULTS_MS_MAX = 2 * MINUTE;
+const HOUR = 60 * MINUTE;
+
+/** Faults begin within this time of a day's beginning. */
+const FAULTS_MS_MAX = MINUTE;
+/** Much is done in a day for this long at least. */
+const BUSY_MS_MIN = 20 * SECOND;
+/** Hours between two days, and in all. */
+const QUIET_MS_MAX = 8 * HOUR;
+const QUIET_MS_SUM_MAX = 15 * HOUR;
 /** All of them are over by then, or never could be. */
 const MOTION_MS_MAX = 90 * MINUTE;
 /** Once nothing goes wrong any more, all is well again after this long. */
@@ -27,6 +35,7 @@ const SCRUB_MS_MAX = 70 * MINUTE;
 /** So often a fault is tried for which there is no node at the time. */
 const ATTEMPTS_MAX = 4;
 const LOOK_MS = 15 * SECOND;
+const LONG_MS = 3 * MINUTE;
 /** With so many objects it is no chance if a node holds none. */
 const OBJECTS_FOR_SHARES = 60;
 
@@ -71,6 +80,7 @@ export async function runSeed(seed: number, options: RunOptions = {}): Promise<V
   }
   for (const node of world.nodes) node.kill();
   await world.time.run(world.time.now());
+  for (const { index } of world.nodes) index?.remove();
   removeEventListener("unhandledrejection", onRejection);
   for (const leak of leavePlatform()) world.onProblem(leak);
   return {
@@ -89,20 +99,40 @@ async function story(world: World, kinds: readonly FaultKind[]): Promise<string[
   const others = Math.max(3 - owners, dice.below(4));
   world.trace.note("story", `${owners} owners, ${others} others, R = ${world.replicas}`);
   await world.found({ owners, others });
+  const days = 2 + dice.below(2);
   const chosen = Array.from({ length: 1 + dice.below(4) }, () => choose(kinds, dice));
   const clients = world.nodes.map((node) => new Client(node).run());
   world.onNode = (node) => void clients.push(new Client(node).run());
+  const dayOf = chosen.map(() => dice.below(days));
+  const faults: Promise<string>[] = [];
   let running = chosen.length;
-  const faults = chosen.map(async (kind) => {
+  const begin = async (kind: FaultKind) => {
+    world.days.busy++;
     const name = await runFault(world, kind, new Dice(dice.next()));
+    world.days.busy--;
     running--;
     return name;
-  });
-  await world.time.run(world.time.now() + MOTION_MS_MAX, () => running === 0);
-  if (running > 0) world.onProblem(`${running} faults never came to an end`);
+  };
+  for (let day = 0; day < days || running > 0; day++) {
+    if (day > 0) await night(world);
+    faults.push(...chosen.filter((_, i) => dayOf[i] === day).map(begin));
+    const leastMs = world.time.now() + BUSY_MS_MIN;
+    const isOver = () => world.time.now() >= leastMs && world.days.busy === 0;
+    if (await world.time.run(world.time.now() + MOTION_MS_MAX, isOver)) continue;
+    world.onProblem(`${world.days.busy} faults never came to an end`);
+    break;
+  }
   world.isInMotion = false;
   await heal(world, { clients, faults });
   return await Promise.all(faults);
+}
+
+/** Hours in which little is done. */
+async function night({ dice, days, trace }: World): Promise<void> {
+  const hours = dice.below(dice.chance(0.3) ? QUIET_MS_MAX : QUIET_MS_MAX / 2);
+  const ms = Math.min(10 * MINUTE + hours, Math.max(HOUR, QUIET_MS_SUM_MAX - days.quietMs));
+  trace.note("story", `all is quiet for ${Math.round(ms / MINUTE)} minutes`);
+  await days.quiet(ms);
 }
 
 function choose(kinds: readonly FaultKind[], dice: Dice): FaultKind {
@@ -142,6 +172,9 @@ async function heal(
   const liars = world.members().length - nodes.length;
   const replicas = Math.min(world.replicas, world.members().length) - liars;
   const what = { nodes, replicas, mayLack: oracle.mayLackObjects };
+  // What was stored by a clock that was ahead is taken once its time has come near.
+  const aheadMs = world.aheadUntilMs - time.now();
+  if (aheadMs > HOUR) await world.days.quiet(aheadMs);
   const begin = time.now();
   const end = Math.max(begin, world.aheadUntilMs) + HEAL_MS_MAX +
     (oracle.mayLackObjects ? SCRUB_MS_MAX : 0);
@@ -149,7 +182,10 @@ async function heal(
   while (true) {
     wrong = await withTime(examine({ ...what, readsAll: true }));
     if (wrong.length === 0 || time.now() >= end) break;
-    await time.run(time.now() + LOOK_MS);
+    // What takes longer waits for a pass over the store or for a clock, and for nobody who would be dialled or pinged.
+    const isLong = time.now() - begin > LONG_MS;
+    if (isLong) world.days.linger();
+    await time.run(time.now() + (isLong ? 4 : 1) * LOOK_MS);
   }
   for (const text of wrong.slice(0, 5)) {
     world.onProblem(`not healed after ${(time.now() - begin) / MINUTE} minutes: ${text}`);

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { crc32 } from "../../src/base/mod.ts";
+import { crc32, encodeUtf8 } from "../../src/base/mod.ts";
 
 /** Lines that are kept; of a longer run the oldest go, and all count for the digest. */
 const LINES_MAX = 20_000;
@@ -25,16 +25,17 @@ export class Trace {
   /** Notes that something happened to, or at, someone. */
   note(who: string, what: string): void {
     const line = `${clockText(this.#now())}  ${who.padEnd(6)} ${what}`;
-    this.mix(line);
+    this.mix(crc32(encodeUtf8(line)));
     this.#count++;
     this.#lines.push(line);
     if (this.#lines.length > LINES_MAX) this.#lines = this.#lines.slice(LINES_MAX / 2);
     this.onLine?.(line);
   }
 
-  /** Counts for the digest, and is not kept. */
-  mix(text: string): void {
-    this.#digest = crc32(new TextEncoder().encode(`${this.#digest} ${this.#now()} ${text}`));
+  /** Integers that count for the digest, and are not kept. */
+  mix(...values: number[]): void {
+    this.#digest = stirred(this.#digest, this.#now());
+    for (const value of values) this.#digest = stirred(this.#digest, value);
   }
 
   get lines(): readonly string[] {
@@ -45,6 +46,12 @@ export class Trace {
   get digest(): string {
     return `${this.#count}-${(this.#digest >>> 0).toString(16).padStart(8, "0")}`;
   }
+}
+
+/** One round of a hash: it has to tell one run from another, and no more. */
+function stirred(digest: number, value: number): number {
+  const mixed = Math.imul(digest ^ value, 0x9e3779b1);
+  return mixed ^ (mixed >>> 15);
 }
 
 /** `h:mm:ss.mmm` of virtual time. */

@@ -9,6 +9,7 @@ import { crc32, encodeUtf8, equalBytes } from "../../src/base/mod.ts";
 import type { NetworkEvent } from "../../src/daemon/types.ts";
 import { Dice } from "../soak/dice.ts";
 import { CONTENT_MARK, NAME_MARK } from "./contents.ts";
+import { Days } from "./days.ts";
 import { SimNetwork, WINDOW_BYTES } from "./network.ts";
 import { SimNode } from "./node.ts";
 import { Oracle } from "./oracle.ts";
@@ -25,6 +26,7 @@ const TIMERS_MAX = 5000;
 export class World {
   readonly dice: Dice;
   readonly time = new SimTime();
+  readonly days: Days;
   readonly epochMs: number;
   readonly trace: Trace;
   readonly network: SimNetwork;
@@ -46,6 +48,7 @@ export class World {
 
   constructor(seed: number) {
     this.dice = new Dice(seed);
+    this.days = new Days(this.time, this.dice);
     this.epochMs = Date.UTC(2026, 0, 1) + this.dice.below(1e9);
     this.trace = new Trace(() => this.time.now());
     this.oracle = new Oracle((problem) => this.onProblem(problem));
@@ -187,14 +190,14 @@ export class World {
 
   #onSent(from: string, to: string, bytes: Uint8Array): void {
     this.messages++;
-    this.trace.mix(`${from} ${to} ${bytes.length} ${crc32(bytes)}`);
-    this.#lookForMarks(`on the wire from ${from} to ${to}`, bytes);
+    this.trace.mix(from.charCodeAt(0), to.charCodeAt(0), bytes.length, crc32(bytes));
+    this.#lookForMarks(() => `on the wire from ${from} to ${to}`, bytes);
   }
 
-  #lookForMarks(where: string, bytes: Uint8Array): void {
+  #lookForMarks(where: () => string, bytes: Uint8Array): void {
     const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
     for (const mark of this.#marks) {
-      if (buffer.includes(mark)) this.onProblem(`in the clear ${where}: ${mark.toString()}`);
+      if (buffer.includes(mark)) this.onProblem(`in the clear ${where()}: ${mark.toString()}`);
     }
   }
 
@@ -203,7 +206,7 @@ export class World {
     for (const node of this.nodes) {
       const { medium } = node.disk;
       for (const path of medium.paths()) {
-        this.#lookForMarks(`in ${path}`, medium.bytesOf(path));
+        this.#lookForMarks(() => `in ${path}`, medium.bytesOf(path));
       }
       if (medium.openFiles > OPEN_FILES_MAX) {
         this.onProblem(`${node.name} has ${medium.openFiles} open files`);
