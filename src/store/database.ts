@@ -164,7 +164,7 @@ export class IndexDatabase {
         PRAGMA journal_mode = WAL;
         PRAGMA synchronous = NORMAL;
         PRAGMA cell_size_check = ON;
-        PRAGMA cache_size = -16384;
+        PRAGMA cache_size = -8192;
         PRAGMA wal_autocheckpoint = 4096;
         PRAGMA temp_store = MEMORY;
       `);

@@ -17,10 +17,10 @@ import {
 import { writeFiles, type WriteJob } from "./small_write.ts";
 
 /** So many jobs the worker has at a time: enough to do while this thread enters thousands of rows into the index. */
-const SENT_JOBS_MAX = 6;
+const SENT_JOBS_MAX = 4;
 
 /** Their files have so many bytes at most, unless it is one job. */
-const SENT_BYTES_MAX = 8 * 1024 * 1024;
+const SENT_BYTES_MAX = 4 * 1024 * 1024;
 
 /**
  * While more than these wait beside, this thread takes its share. Of what is stored it has enough to do with looking up and

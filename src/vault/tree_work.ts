@@ -8,7 +8,7 @@ import type { InOrderLimits } from "./in_order.ts";
 import type { OnProgress } from "./types.ts";
 
 /** How many entries are in work at once, and what they may hold. */
-export const ENTRIES_IN_WORK: InOrderLimits = { tasksMax: 256, bytesMax: 24 * 1024 * 1024 };
+export const ENTRIES_IN_WORK: InOrderLimits = { tasksMax: 256, bytesMax: 16 * 1024 * 1024 };
 /** The same, of those entries of a batch that are done one by one after all. */
 export const LEFT_IN_WORK: InOrderLimits = { tasksMax: 64, bytesMax: 8 * 1024 * 1024 };
 /** What a large file holds: its buffers and the chunks in work. */
