@@ -10,6 +10,7 @@ import { Dice } from "../soak/dice.ts";
 import { keyName, makeContent, numberOf } from "./contents.ts";
 import { Killed } from "./life.ts";
 import type { Running, SimNode } from "./node.ts";
+import { vaultOf } from "./oracle.ts";
 import type { World } from "./world.ts";
 
 const KEYS = 6;
@@ -26,12 +27,17 @@ const OPERATIONS: readonly [
   act: (client: Client) => Promise<void>,
 ][] = [
   ["put", 10, (client) => client.put()],
+  ["put again", 1, (client) => client.putAgain()],
   ["get", 6, (client) => client.get()],
   ["delete", 3, (client) => client.delete()],
   ["restore", 2, (client) => client.restore()],
   ["prune", 0.5, (client) => client.prune()],
   ["purge", 0.5, (client) => client.purge()],
   ["orphan", 0.5, (client) => client.orphan()],
+  ["tag", 0.3, (client) => client.tag()],
+  ["list", 0.5, (client) => client.list()],
+  ["recover", 0.3, (client) => client.recover()],
+  ["verify", 0.3, (client) => client.verify()],
 ];
 
 /** One client of one node, as long as the world is in motion. */
@@ -104,18 +110,35 @@ export class Client {
   }
 
   async put(): Promise<void> {
-    const { oracle } = this.#world;
     const key = this.#key();
     const isLarge = this.#dice.chance(LARGE_SHARE);
     const length = this.#dice.below(isLarge ? LARGE_BYTES_MAX : SMALL_BYTES_MAX);
-    const number = oracle.attemptPut(this.#node, key);
-    const content = makeContent(number, length);
+    const number = this.#world.oracle.attemptPut(this.#node, { key, length });
+    await this.#store(key, number, await this.#history(key));
+  }
+
+  /** Stores what is the newest already: as a backup does, day after day. */
+  async putAgain(): Promise<void> {
+    const key = this.#key();
     const before = await this.#history(key);
+    const latest = before.find(({ latest }) => latest);
+    const number = latest === undefined ? null : this.#world.oracle.numberOf(toHex(latest.id));
+    if (number !== null) await this.#store(key, number, before);
+  }
+
+  #copies(): { copies: number; copiesTimeoutMs: number } {
     const copies = this.#dice.chance(0.5) ? 1 + this.#dice.below(3) : 1;
+    return { copies, copiesTimeoutMs: COPIES_TIMEOUT_MS };
+  }
+
+  async #store(key: string, number: number, before: VersionInfo[]): Promise<void> {
+    const { oracle } = this.#world;
+    const content = makeContent(number, oracle.lengthOf(number));
+    const options = this.#copies();
+    const { copies } = options;
     let acknowledged = copies;
     let id: string;
     try {
-      const options = copies > 1 ? { copies, copiesTimeoutMs: COPIES_TIMEOUT_MS } : {};
       const result = await this.#vault.put(key, content, options);
       id = toHex(result.id);
       acknowledged = result.copies;
@@ -147,13 +170,18 @@ export class Client {
     const candidates = before.filter(({ op }) => op !== "delete");
     if (candidates.length === 0) return;
     const chosen = this.#dice.pick(candidates);
-    const version = await this.#vault.restore(key, { kind: "id", prefix: toHex(chosen.id) });
+    const options = this.#copies();
+    const { copies } = options;
+    const select = { kind: "id", prefix: toHex(chosen.id) } as const;
+    const version = await this.#vault.restore(key, select, options);
     if (!this.#isAlive) return;
     const id = toHex(version.id);
-    this.#note(`restore ${key} from ${toHex(chosen.id).slice(0, 8)}: ${id.slice(0, 8)}`);
+    this.#note(
+      `restore ${key} from ${toHex(chosen.id).slice(0, 8)}: ${id.slice(0, 8)}, ${copies} copies`,
+    );
     const number = this.#world.oracle.numberOf(toHex(chosen.id));
     this.#world.oracle.acknowledge(this.#node, {
-      ...{ key, id, before, copies: 1, number },
+      ...{ key, id, before, copies, number },
       op: "restore",
     });
   }
@@ -161,10 +189,11 @@ export class Client {
   async prune(): Promise<void> {
     const keepLast = 1 + this.#dice.below(3);
     await this.#expectDrops(null);
+    this.#world.upheavals++;
     const { dropped } = await this.#vault.prune({ keepLast });
     if (!this.#isAlive) return;
+    this.#world.upheavals++;
     this.#note(`prune to ${keepLast}: ${dropped.length} dropped`);
-    this.#world.prunes++;
     this.#world.oracle.dropped(dropped.map(({ id }) => toHex(id)));
   }
 
@@ -172,9 +201,11 @@ export class Client {
     const key = this.#key();
     const before = await this.#history(key);
     await this.#expectDrops(key);
+    this.#world.upheavals++;
     const { version } = await this.#vault.delete(key, { purge: true });
     if (!this.#isAlive) return;
     const id = toHex(version.id);
+    this.#world.upheavals++;
     this.#note(`purge ${key}: ${id.slice(0, 8)}`);
     this.#world.oracle.acknowledge(this.#node, {
       ...{ key, id, before, copies: 1, number: null },
@@ -192,6 +223,59 @@ export class Client {
     if (!this.#isAlive || !store.isDurable(address)) return;
     this.#note(`orphan ${toHex(address).slice(0, 8)}`);
     this.#world.oracle.noteOrphan(this.#node, address);
+  }
+
+  /** Names this moment, or takes a name away. */
+  async tag(): Promise<void> {
+    const name = `tag ${this.#dice.below(KEYS)}`;
+    const isThere = (await this.#vault.tags()).some((tag) => tag.name === name);
+    if (isThere) await this.#vault.untag(name);
+    else await this.#vault.tag(name);
+    this.#note(`${isThere ? "untag" : "tag"} ${name}`);
+  }
+
+  /** What is listed of each key is what its history says, unless something comes between the two. */
+  async list(): Promise<void> {
+    const listed = await this.#list();
+    const histories = new Map<string, string>();
+    for (let i = 0; i < KEYS; i++) {
+      const latest = (await this.#history(keyName(i))).find(({ latest }) => latest);
+      if (latest !== undefined) histories.set(keyName(i), toHex(latest.id));
+    }
+    const after = await this.#list();
+    for (const key of new Set([...listed.keys(), ...histories.keys()])) {
+      if (listed.get(key) === histories.get(key) || listed.get(key) !== after.get(key)) continue;
+      this.#world.onProblem(`${this.#node.name} lists another version of ${key} than the latest`);
+    }
+    this.#note(`list: ${listed.size} keys`);
+  }
+
+  /** The latest version of each key, in hex. */
+  async #list(): Promise<Map<string, string>> {
+    const listed = new Map<string, string>();
+    for await (const { key, id } of this.#vault.list({ deleted: true })) {
+      listed.set(key, toHex(id));
+    }
+    return listed;
+  }
+
+  /** Asks what a node stored, and has all that is here of all versions: as somebody does whose other machine is lost. */
+  async recover(): Promise<void> {
+    const owners = this.#world.nodes.filter((node) =>
+      node.id.length > 0 && vaultOf(node) === vaultOf(this.#node)
+    );
+    const author = toHex(this.#dice.pick(owners).id);
+    const versions = await this.#vault.versionsOfNode(author);
+    for (const { key, node } of versions) {
+      if (toHex(node) !== author) this.#world.onProblem(`${key} is not of the node that was asked`);
+    }
+    const { objects, missing } = await this.#vault.fetchAll();
+    this.#note(`recover: ${versions.length} keys, ${objects} objects, ${missing} missing`);
+  }
+
+  async verify(): Promise<void> {
+    const { checked, damaged, repaired } = await this.#vault.verify({ repair: true });
+    this.#note(`verify: ${checked} objects, ${damaged} damaged, ${repaired} repaired`);
   }
 
   /** What a prune or purge may drop that is not heard of again: all of this vault, or all of one key, but for heads. */

@@ -62,6 +62,20 @@ function lie(world: World, dice: Dice, show: typeof bent): Promise<boolean | nul
   }, (node) => !node.isOwner && !node.isLiar && world.mayLose(node));
 }
 
+/** A node's disk is gone; it comes back with an empty one, as a new member, and the old one is evicted. */
+async function comeBackEmpty(
+  world: World,
+  dice: Dice,
+  { node, host, old }: { node: SimNode; host: SimNode; old: NodeId },
+): Promise<void> {
+  await world.time.sleep(dice.below(2 * MINUTE));
+  await until(world, () => host.isUp);
+  world.oracle.noteCut(node, await world.oracle.knownAt(host));
+  await evict(world, host, old);
+  await until(world, () => host.isUp);
+  await world.bringUp(node, await world.invite(host, node.isOwner));
+}
+
 /** Every kind of fault. */
 export const FAULTS: readonly FaultKind[] = [
   ...POWER_FAULTS,
@@ -239,6 +253,13 @@ export const FAULTS: readonly FaultKind[] = [
       world.trace.note(node.name, `joins by ${host.name} as ${isOwner ? "owner" : "storage"}`);
       world.own(node);
       await world.bringUp(node, token);
+      if (dice.chance(0.3)) {
+        world.trace.note(node.name, "disk is full");
+        node.disk.faults.isFull = true;
+        await world.time.sleep(MINUTE + dice.below(2 * MINUTE));
+        node.disk.heal();
+        world.trace.note(node.name, "disk has room again");
+      }
       world.letGo(node);
       return true;
     },
@@ -280,15 +301,46 @@ export const FAULTS: readonly FaultKind[] = [
         node.kill();
         const old = node.id;
         node.replaceDisk();
-        await world.time.sleep(dice.below(2 * MINUTE));
-        await until(world, () => host.isUp);
-        world.oracle.noteCut(node, await world.oracle.knownAt(host));
-        await evict(world, host, old);
-        await until(world, () => host.isUp);
-        const token = await world.invite(host, node.isOwner);
-        await world.bringUp(node, token);
+        await comeBackEmpty(world, dice, { node, host, old });
         return true;
       }, (node) => world.mayLose(node) && world.anOwner(new Dice(0), node) !== null),
+  },
+  {
+    name: "disaster at a word",
+    weight: 1,
+    run: (world, dice) =>
+      withNode(world, dice, async (node) => {
+        const host = world.anOwner(dice, node);
+        if (host === null) return null;
+        const old = node.id;
+        const dark: SimNode[] = [];
+        world.reserve(node);
+        const callOff = world.oracle.atNextWord(node, () => {
+          world.lose(node);
+          world.trace.note(node.name, "loses its disk as its word is given");
+          node.kill();
+          node.replaceDisk();
+          for (let other = takeUp(); other !== null; other = takeUp()) {
+            world.trace.note(other.name, "power cut at the same time");
+            other.cutPower();
+            dark.push(other);
+          }
+        }, 2);
+        const takeUp = () => world.take(new Dice(0));
+        if (!await until(world, () => !node.isUp)) {
+          callOff();
+          world.oracle.lost.delete(node);
+          return null;
+        }
+        await Promise.all(dark.map(async (other) => {
+          await restart(world, other, dice);
+          world.letGo(other);
+        }));
+        await comeBackEmpty(world, dice, { node, host, old });
+        return true;
+      }, (node) =>
+        !world.oracle.lost.has(node) && world.mayLose(node) &&
+        world.anOwner(new Dice(0), node) !== null),
   },
   {
     name: "old backup",

@@ -37,7 +37,7 @@ export const MUTATIONS: readonly Mutation[] = [
     find: "(!marked.isWhole || isYoung(frame.pack))",
     replace: "!marked.isWhole",
     faults: "kill",
-    firstSeed: 1,
+    firstSeed: 30,
     shows: /collected too early/,
   },
   {
@@ -109,6 +109,15 @@ export const MUTATIONS: readonly Mutation[] = [
     firstSeed: 3,
     shows: /has forgotten|lost:/,
   },
+  {
+    name: "surplus dropped without asking",
+    file: "src/peer/surplus.ts",
+    find: ".filter(([, left]) => left === 0)",
+    replace: ".filter(([, left]) => left >= 0)",
+    faults: "join",
+    firstSeed: 1,
+    shows: /dropped: object/,
+  },
 ];
 
 /** Bugs of which nobody has seen yet that they are found: they become {@link MUTATIONS} once they are. */
@@ -121,14 +130,5 @@ export const CANDIDATES: readonly Mutation[] = [
     faults: "disaster at a word",
     firstSeed: 1,
     shows: /lost:|unreadable|has forgotten/,
-  },
-  {
-    name: "surplus dropped without asking",
-    file: "src/peer/surplus.ts",
-    find: ".filter(([, left]) => left === 0)",
-    replace: ".filter(([, left]) => left >= 0)",
-    faults: "join",
-    firstSeed: 1,
-    shows: /dropped: object/,
   },
 ];

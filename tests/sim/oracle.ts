@@ -2,7 +2,8 @@
  * The oracle remembers what was acknowledged, and what was done to the disks since, and so knows what must be there.
  *
  * What is promised of a version that node X acknowledged with c copies (1 if none were asked for): it is there as long as
- * X's disk has lost nothing since, or fewer than c - 1 others have (c copies are on X and c - 1 others). Once all is
+ * X's disk has lost nothing since, or fewer than c - 1 others have (c copies are on X and c - 1 others); so it is of one
+ * that X was asked to store though it was the newest already, which X then has as well. Once all is
  * healed it has R copies and survives any R - 1 losses. A disk loses something when it is replaced, set back to a backup or
  * rots; whoever lies counts as one that has lost everything. At most R - 1 nodes lose anything between two healings.
  * A prune, a purge, and an eviction by who did not know the version yet, take it away by what they are.
@@ -27,11 +28,20 @@ export interface Acknowledged {
   readonly copies: number;
 }
 
-interface Remembered extends Acknowledged {
-  readonly vault: string;
+/** What a node said when it told that a version is stored. */
+interface Promised {
   readonly node: SimNode;
+  readonly copies: number;
   /** Nodes whose disks have lost something since. */
   readonly lostAt: Set<SimNode>;
+}
+
+interface Remembered extends Omit<Acknowledged, "copies"> {
+  readonly vault: string;
+  /** Id of the node that wrote it, in hex. */
+  readonly author: string;
+  /** By whoever told of it, the first one and those who were asked to store the same again. */
+  readonly promises: Promised[];
 }
 
 /** Which vault a node's clients use: the owners have one together, every other node has its own. */
@@ -47,8 +57,8 @@ export class Oracle {
   readonly #superseded = new Map<string, { by: string; ids: Set<string> }[]>();
   readonly #dropped = new Set<string>();
   readonly #orphans: { node: SimNode; address: Address; generation: number }[] = [];
-  readonly #atWord = new Map<SimNode, () => void>();
-  readonly #puts: { vault: string; key: string }[] = [];
+  readonly #atWord = new Map<SimNode, { copiesMin: number; act: () => void }>();
+  readonly #puts: { vault: string; key: string; length: number }[] = [];
   /** Nodes whose disks have lost something since all was healed, and those that lie. */
   readonly lost = new Set<SimNode>();
   /** Whether a disk has lost something since, rather than that somebody lies about it. */
@@ -63,15 +73,25 @@ export class Oracle {
   }
 
   /** The number of a put that is about to be tried. */
-  attemptPut(node: SimNode, key: string): number {
-    return this.#puts.push({ vault: vaultOf(node), key }) - 1;
+  attemptPut(node: SimNode, { key, length }: { key: string; length: number }): number {
+    return this.#puts.push({ vault: vaultOf(node), key, length }) - 1;
+  }
+
+  /** How long what was put was made to be. */
+  lengthOf(number: number): number {
+    return this.#puts[number]!.length;
   }
 
   /** A client was told that a version is stored; `before` is what it saw of the key when it asked. */
   acknowledge(node: SimNode, { before, ...told }: Acknowledged & { before: VersionInfo[] }): void {
     const vault = vaultOf(node);
-    if (!this.#versions.has(told.id)) {
-      this.#versions.set(told.id, { ...told, vault, node, lostAt: new Set(this.#liars()) });
+    const there = before.find(({ id }) => toHex(id) === told.id);
+    // A restore of what is the newest already does nothing.
+    if (there === undefined || told.op !== "restore") {
+      const author = toHex(there?.node ?? node.id);
+      const version = this.#versions.get(told.id) ?? { ...told, vault, author, promises: [] };
+      this.#versions.set(told.id, version);
+      version.promises.push({ node, copies: told.copies, lostAt: new Set(this.#liars()) });
     }
     const place = `${vault} ${told.key}`;
     const superseded = this.#superseded.get(place) ?? [];
@@ -79,14 +99,18 @@ export class Oracle {
     const older = idsOf(before);
     // Nothing was done where nothing was to be done.
     if (!older.has(told.id)) superseded.push({ by: told.id, ids: older });
-    const act = this.#atWord.get(node);
+    const waiting = this.#atWord.get(node);
+    if (waiting === undefined || told.copies < waiting.copiesMin) return;
     this.#atWord.delete(node);
-    act?.();
+    waiting.act();
   }
 
-  /** Does something at the moment when a node's client is told next that something is stored; what it returns calls it off. */
-  atNextWord(node: SimNode, act: () => void): () => void {
-    this.#atWord.set(node, act);
+  /**
+   * Does something at the moment when a node's client is told next that something is stored in as many copies; what it
+   * returns calls it off.
+   */
+  atNextWord(node: SimNode, act: () => void, copiesMin = 1): () => void {
+    this.#atWord.set(node, { copiesMin, act });
     return () => void this.#atWord.delete(node);
   }
 
@@ -138,13 +162,15 @@ export class Oracle {
   noteLoss(node: SimNode, { isLie }: { isLie: boolean }): void {
     this.lost.add(node);
     this.#lacking ||= !isLie;
-    for (const { lostAt } of this.#versions.values()) lostAt.add(node);
+    for (const { promises } of this.#versions.values()) {
+      for (const { lostAt } of promises) lostAt.add(node);
+    }
   }
 
   /** An eviction cut a log off where these versions of it are the last that count. */
   noteCut(node: SimNode, known: ReadonlySet<string>): void {
-    for (const [id, version] of this.#versions) {
-      if (version.node === node && !known.has(id)) this.#dropped.add(id);
+    for (const [id, { author }] of this.#versions) {
+      if (node.ids.has(author) && !known.has(id)) this.#dropped.add(id);
     }
   }
 
@@ -158,8 +184,10 @@ export class Oracle {
   }
 
   /** Whether a version must be there, whatever was done to disks. */
-  #isPromised({ node, copies, lostAt }: Remembered): boolean {
-    return !lostAt.has(node) || lostAt.size - 1 < copies - 1;
+  #isPromised({ promises }: Remembered): boolean {
+    return promises.some(({ node, copies, lostAt }) =>
+      !lostAt.has(node) || lostAt.size - 1 < copies - 1
+    );
   }
 
   /** Bytes that a client got must be those that were put. */
@@ -183,8 +211,9 @@ export class Oracle {
   async checkOwn(node: SimNode): Promise<void> {
     const histories = new Map<string, Set<string>>();
     for (const version of this.#versions.values()) {
-      const { key, id, op } = version;
-      if (version.node !== node || version.lostAt.has(node) || this.#dropped.has(id)) continue;
+      const { key, id, op, promises } = version;
+      if (this.#dropped.has(id)) continue;
+      if (!promises.some((by) => by.node === node && !by.lostAt.has(node))) continue;
       if (!histories.has(key)) histories.set(key, idsOf(await historyOf(node, key)));
       if (node.running === null) return;
       if (!histories.get(key)!.has(id)) {
@@ -220,13 +249,12 @@ export class Oracle {
     const ids = idsOf(history);
     for (const version of this.#versions.values()) {
       if (version.vault !== vault || version.key !== key) continue;
-      const { id, op, node, copies } = version;
+      const { id, op, promises } = version;
       if (ids.has(id) || this.#dropped.has(id) || !this.#isPromised(version)) continue;
-      this.#tell(
-        `lost: ${op} ${
-          id.slice(0, 8)
-        } of ${key}, acknowledged by ${node.name} with ${copies} copies`,
+      const by = promises.map(({ node, copies }) => `${node.name} with ${copies} copies`).join(
+        ", ",
       );
+      this.#tell(`lost: ${op} ${id.slice(0, 8)} of ${key}, acknowledged by ${by}`);
     }
     const superseded = (this.#superseded.get(`${vault} ${key}`) ?? []).filter(({ by }) =>
       ids.has(by)

@@ -12,6 +12,7 @@ import { examine, shares } from "./health.ts";
 import { isOfTheDead } from "./life.ts";
 import { judgeSeals } from "./judge.ts";
 import { enterPlatform, leavePlatform } from "./platform.ts";
+import { CopyWatch } from "./watch.ts";
 import { describe, World } from "./world.ts";
 
 const SECOND = 1000;
@@ -105,6 +106,7 @@ async function story(world: World, kinds: readonly FaultKind[]): Promise<string[
   world.onNode = (node) => void clients.push(new Client(node).run());
   const dayOf = chosen.map(() => dice.below(days));
   const faults: Promise<string>[] = [];
+  void new CopyWatch(world).run();
   let running = chosen.length;
   const begin = async (kind: FaultKind) => {
     world.days.busy++;

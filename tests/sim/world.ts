@@ -41,7 +41,8 @@ export class World {
   /** Until when, in virtual time, a clock was ahead that a record may have been made by. */
   aheadUntilMs = 0;
   operations = 0;
-  prunes = 0;
+  /** How often something happened that takes objects away: prunes and purges, as they begin and end, and losses. */
+  upheavals = 0;
   messages = 0;
   #taken = new Set<SimNode>();
   readonly #marks = [CONTENT_MARK, NAME_MARK].map((mark) => Buffer.from(encodeUtf8(mark)));
@@ -142,16 +143,19 @@ export class World {
 
   /** A disk will lose something. */
   reserve(node: SimNode): void {
+    this.upheavals++;
     this.oracle.lost.add(node);
   }
 
   /** A disk is about to lose something. */
   lose(node: SimNode): void {
+    this.upheavals++;
     this.oracle.noteLoss(node, { isLie: false });
   }
 
   /** A node is about to lie about what it has: nothing that it acknowledged counts. */
   distrust(node: SimNode): void {
+    this.upheavals++;
     this.oracle.noteLoss(node, { isLie: true });
   }
 
