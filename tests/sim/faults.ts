@@ -333,7 +333,8 @@ export const FAULTS: readonly FaultKind[] = [
           return null;
         }
         await Promise.all(dark.map(async (other) => {
-          await restart(world, other, dice);
+          await world.time.sleep(dice.below(2 * MINUTE));
+          await world.bringUp(other);
           world.letGo(other);
         }));
         await comeBackEmpty(world, dice, { node, host, old });
