@@ -68,10 +68,15 @@ export class PeerNode {
       this.sessions.onViewChange(() => this.#keepWhatCounted()),
     ];
     this.#unsubscribe = () => leaving.forEach((leave) => leave());
-    this.replication.start();
-    const bound = await this.sessions.start(options);
-    this.#keepWhatCounted();
-    return bound;
+    const listening = Promise.withResolvers<void>();
+    this.replication.start(listening.promise);
+    try {
+      const bound = await this.sessions.start(options);
+      this.#keepWhatCounted();
+      return bound;
+    } finally {
+      listening.resolve();
+    }
   }
 
   /**

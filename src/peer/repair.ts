@@ -91,7 +91,8 @@ export class Repair {
     return this.#missing.bytes;
   }
 
-  start(): void {
+  /** @param ready what the first scan waits for; what happens meanwhile is noted */
+  start(ready?: Promise<void>): void {
     const { mesh, ledger, tasks, clock } = this.#options;
     this.#unsubscribes = [
       mesh.onViewChange(() => this.scanSoon()),
@@ -102,7 +103,10 @@ export class Repair {
       ledger.onEntered((segment) => this.#noteEntered(segment)),
     ];
     this.#scanDueMs = clock.now();
-    tasks.start("repair", (signal) => this.#run(signal));
+    tasks.start("repair", async (signal) => {
+      if (ready !== undefined) await ready;
+      await this.#run(signal);
+    });
   }
 
   stop(): void {
@@ -187,21 +191,23 @@ export class Repair {
     this.#scanDueMs = now + (now - this.#prunedMs < LIVE_SCAN_MS ? PRUNED_SCAN_MS : LIVE_SCAN_MS);
     this.#hasNews = false;
     this.#missing.beginScan();
-    const before = this.#live.slice();
+    let before: Uint32Array | null = null;
     const live = await visitDuties({
       ...{ ledger, store },
       self: mesh.self,
       placement: placement(),
       slices: tasks.slices(),
     }, (duty: Duty) => {
+      before ??= this.#live.slice(); // what is live is that of about this moment
       const { address, length, isInherited } = duty;
       if (!duty.isOurs || duty.isHere) return;
       this.#missing.add(address, length, clock.now(), { isInherited });
     });
     this.#missing.endScan();
     // What was entered meanwhile counts too.
+    const known = before ?? this.#live;
     this.#live = live.map((count, partition) => {
-      return count + this.#live[partition]! - before[partition]!;
+      return count + this.#live[partition]! - known[partition]!;
     });
   }
 

@@ -177,7 +177,8 @@ export class Replication {
     this.remote = this.#makeRemote();
   }
 
-  start(): void {
+  /** @param ready what going through all that is live waits for, as that takes the machine for long */
+  start(ready?: Promise<void>): void {
     const { mesh } = this.#options;
     this.#unsubscribes = [
       mesh.onViewChange((view) => {
@@ -193,7 +194,7 @@ export class Replication {
     ];
     this.#placement = new Placement(mesh.view(), this.#draws);
     this.#logs.start();
-    this.#repair.start();
+    this.#repair.start(ready);
     this.#surplus.start();
     this.#caretaker.start();
     this.#health.start();

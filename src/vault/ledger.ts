@@ -17,13 +17,13 @@ import {
   shortHex,
   VaultError,
 } from "../base/mod.ts";
-import type { PackedEntries } from "../log/mod.ts";
+import { type PackedEntries, packEntries } from "../log/mod.ts";
 import type { PackStore } from "../store/mod.ts";
 import type { VaultContext } from "./context.ts";
 import type { EnteredSegment, Entrance } from "./entrance.ts";
 import type { IndexedLog } from "./ledger_index.ts";
 import { namedLists } from "./live_lists.ts";
-import { planLive } from "./live_plan.ts";
+import { planLiveInSteps } from "./live_plan.ts";
 import { endOf, type IndexedSegment } from "./record_rows.ts";
 
 /** How far a node's log is known. */
@@ -46,6 +46,9 @@ export interface LedgerSegment {
 export type LedgerContext =
   & Pick<VaultContext, "keys" | "database" | "index" | "segments" | "gate">
   & { store: PackStore; entrance: Entrance };
+
+/** What {@link Ledger.live} gives in place of a list that it has not got to. */
+const NOTHING_YET = { entries: packEntries([]), isPublic: true, isInherited: false };
 
 /** Reads and grows the logs. Reading guards the index itself; any call may throw VaultError `no_space` or `damaged`. */
 export class Ledger {
@@ -161,10 +164,11 @@ export class Ledger {
   }
 
   /**
-   * What live versions of all vaults need, and the segments, as of this call: lists in no order, some objects in several.
-   * May be read on over many turns. Where a list is lost, what stands in it is left out, and the list itself is among the
-   * public objects; of a segment or prune list that is not here the length is 1, as nobody can tell it. What is
-   * `isInherited` a version needed that was dropped by somebody who didn't know one that follows it: that one may need it.
+   * What live versions of all vaults need, and the segments, as of one moment since this call: lists in no order, some objects
+   * in several. May be read on over many turns; empty lists come while it is still being worked out which lists count. Where
+   * a list is lost, what stands in it is left out, and the list itself is among the public objects; of a segment or prune
+   * list that is not here the length is 1, as nobody can tell it. What is `isInherited` a version needed that was dropped by
+   * somebody who didn't know one that follows it: that one may need it.
    */
   live(): Iterable<
     {
@@ -174,9 +178,12 @@ export class Ledger {
     }
   > {
     const context = this.#context;
-    const plan = context.database.guard(() => planLive(context));
     const read = (address: Address) => context.store.getSync(address);
     return (function* () {
+      const planning = planLiveInSteps(context);
+      let step = planning.next();
+      for (; !step.done; step = planning.next()) yield NOTHING_YET;
+      const plan = step.value;
       for (const list of namedLists(context, plan, { read })) {
         if (list.what === "entries" && list.isLive) yield list;
       }

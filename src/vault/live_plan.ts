@@ -20,7 +20,7 @@ import {
 import { liveLists, type LivenessNode, type PackedEntries } from "../log/mod.ts";
 import { IndexDamage } from "../store/mod.ts";
 import type { VaultContext } from "./context.ts";
-import type { RecordIndex } from "./record_index.ts";
+import type { IndexedSegment, RecordIndex } from "./record_index.ts";
 
 /** A prune that is being thought about: it counts as if it were done. */
 export interface PlannedPrune {
@@ -29,6 +29,12 @@ export interface PlannedPrune {
   /** What it carries, by version id (hex). */
   carried: ReadonlyMap<string, PackedEntries>;
 }
+
+/** Rows of the index that are looked at in one step of a plan. */
+const STEP_ROWS = 32;
+
+/** How often a plan is begun again, as segments came between its steps, before it is made in one go. */
+const RESTARTS_MAX = 3;
 
 /** No prune. */
 export const NOTHING_PLANNED: PlannedPrune = { dropped: new Set(), carried: new Map() };
@@ -65,25 +71,36 @@ export class PlannedSegments {
   readonly #vaultNames: string[] = [];
   /** Of each segment the place of its first record in `standings`, and behind them the end. */
   readonly #starts: Float64Array;
-  readonly #standings: Uint8Array;
+  #standings: Uint8Array = new Uint8Array(0);
 
-  constructor(index: RecordIndex) {
-    this.count = index.totals().segments;
-    this.#addresses = new Uint8Array(this.count * HASH_BYTES);
-    this.#vaults = new Uint32Array(this.count);
-    this.#starts = new Float64Array(this.count + 1);
+  private constructor(count: number) {
+    this.count = count;
+    this.#addresses = new Uint8Array(count * HASH_BYTES);
+    this.#vaults = new Uint32Array(count);
+    this.#starts = new Float64Array(count + 1);
+  }
+
+  /** Reads them all, in steps. */
+  static *read(index: RecordIndex): Generator<void, PlannedSegments> {
+    const segments = new PlannedSegments(index.totals().segments);
     const numbers = new Map<string, number>();
-    for (const { row, address, vault, count } of index.eachSegment()) {
-      const i = row - 1; // rows are counted up from 1, and none ever goes
-      const name = toHex(vault);
-      const number = numbers.get(name) ?? numbers.size;
-      if (number === numbers.size) this.#vaultNames.push(name);
-      numbers.set(name, number);
-      this.#addresses.set(address, i * HASH_BYTES);
-      this.#vaults[i] = number;
-      this.#starts[row] = this.#starts[i]! + count;
+    for (const segment of index.eachSegment()) {
+      segments.#add(segment, numbers);
+      if (segment.row % STEP_ROWS === 0) yield;
     }
-    this.#standings = new Uint8Array(this.#starts[this.count]!);
+    segments.#standings = new Uint8Array(segments.#starts[segments.count]!);
+    return segments;
+  }
+
+  #add({ row, address, vault, count }: IndexedSegment, numbers: Map<string, number>): void {
+    const i = row - 1; // rows are counted up from 1, and none ever goes
+    const name = toHex(vault);
+    const number = numbers.get(name) ?? numbers.size;
+    if (number === numbers.size) this.#vaultNames.push(name);
+    numbers.set(name, number);
+    this.#addresses.set(address, i * HASH_BYTES);
+    this.#vaults[i] = number;
+    this.#starts[row] = this.#starts[i]! + count;
   }
 
   address(i: number): Address {
@@ -123,10 +140,52 @@ type Known = Omit<Node, "carried">;
  * something for, and for those that were dropped unawares. Call it inside a guard of the index.
  */
 export function planLive(
-  { index, keys }: Pick<VaultContext, "index" | "keys">,
+  context: Pick<VaultContext, "index" | "keys">,
   planned: PlannedPrune = NOTHING_PLANNED,
 ): LivePlan {
-  const segments = new PlannedSegments(index);
+  const steps = planSteps(context, planned);
+  while (true) {
+    const { done, value } = steps.next();
+    if (done) return value;
+  }
+}
+
+/**
+ * As {@link planLive}, but step by step, so that others get their turn between them: `null` as long as the plan is not made. It is
+ * of one moment all the same: begun again if a segment came or the index was made anew, and made in one go if that happens
+ * often. Guards the index itself.
+ */
+export function* planLiveInSteps(
+  context: Pick<VaultContext, "index" | "keys" | "database">,
+): Generator<null, LivePlan> {
+  const { database, index } = context;
+  let begun: { steps: ReturnType<typeof planSteps>; segments: number; rebuilds: number } | null =
+    null;
+  let restarts = -1;
+  while (true) {
+    const plan = database.guard(() => {
+      const { segments } = index.totals();
+      const { count: rebuilds } = database.rebuilds;
+      if (begun === null || begun.segments !== segments || begun.rebuilds !== rebuilds) {
+        begun = { steps: planSteps(context, NOTHING_PLANNED), segments, rebuilds };
+        restarts++;
+      }
+      while (true) {
+        const { done, value } = begun.steps.next();
+        if (done) return value;
+        if (restarts < RESTARTS_MAX) return null;
+      }
+    });
+    if (plan !== null) return plan;
+    yield null;
+  }
+}
+
+function* planSteps(
+  { index, keys }: Pick<VaultContext, "index" | "keys">,
+  planned: PlannedPrune,
+): Generator<void, LivePlan> {
+  const segments = yield* PlannedSegments.read(index);
   const plans = new Map<string, VaultPlanner>();
   const isDropped = (id: RecordId, dropped: boolean) => dropped || planned.dropped.has(toHex(id));
   const knownOwn = (version: ReturnType<RecordIndex["version"]>): Known | null => {
@@ -141,7 +200,11 @@ export function planLive(
     find: (id) => knownOwn(index.version(id)),
   });
   plans.set(toHex(keys.vaultId), own);
-  for (const version of index.eachVersion()) own.add(knownOwn(version)!);
+  let rows = 0;
+  for (const version of index.eachVersion()) {
+    own.add(knownOwn(version)!);
+    if (++rows % STEP_ROWS === 0) yield;
+  }
 
   const plannerOf = (vault: Bytes) => {
     const name = toHex(vault);
@@ -162,6 +225,7 @@ export function planLive(
   };
   for (const version of index.foreign.each(index.totals().foreignVersions)) {
     plannerOf(version.vault).add(version);
+    if (++rows % STEP_ROWS === 0) yield;
   }
   return {
     segments,

@@ -82,9 +82,9 @@ export class TestNode {
     return this.writer.node;
   }
 
-  start(): void {
+  start(ready?: Promise<void>): void {
     this.isStarted = true;
-    this.replication.start();
+    this.replication.start(ready);
   }
 
   /** Stores objects and a record that needs them, as a vault does. */

@@ -383,3 +383,27 @@ Deno.test("collect: what was just pushed stays", async () => {
     assert(!b!.holds(need!.address));
   });
 });
+
+Deno.test("repair: nothing is gone through before the node listens, and what comes meanwhile is noted", async () => {
+  await withTime(["a", "b", "c"], async (net, time, a) => {
+    await a!.put(objects(20));
+    await time.pass(10_000);
+    const [d] = net.add("d");
+    const live = d!.ledger.live.bind(d!.ledger);
+    let scans = 0;
+    d!.ledger.live = () => {
+      scans++;
+      return live();
+    };
+    const listening = Promise.withResolvers<void>();
+    d!.start(listening.promise);
+    net.connectAll();
+    await time.pass(10_000);
+    assertEquals(scans, 0);
+    assert(missing(d!) > 0, "its share is known to be missing");
+    listening.resolve();
+    await time.pass(20_000);
+    assert(scans > 0);
+    assertEquals(missing(d!), 0);
+  });
+});

@@ -7,6 +7,7 @@ import {
   type CarriedSegment,
   carryLogs,
   carryObjects,
+  liveAddresses,
   ownerNode,
   segmentsOf,
   strangerNode,
@@ -264,4 +265,36 @@ Deno.test("Ledger: two owners who carry their logs to one another have one histo
   assertEquals(await all(one.vault), await all(other.vault));
   assertEquals(await keyNames(one.vault), ["a", "b"]);
   assertEquals((await one.vault.history("b")).map(({ conflict }) => conflict), [true, true]);
+});
+
+Deno.test("Ledger.live: is of one moment, though others write while it is worked out", async () => {
+  await using one = await strangerNode();
+  const { vault } = one;
+  await vault.put("file", encodeUtf8("early"));
+  await putTexts(vault, ...Array.from({ length: 70 }, (_, i) => `key ${i}`));
+  const found = new Set<string>();
+  let steps = 0;
+  for (const { entries } of vault.peerSide().ledger.live()) {
+    if (entries.count === 0 && ++steps === 2) {
+      await vault.put("file", encodeUtf8("late"));
+      await vault.prune({ keepLast: 1 });
+    }
+    for (const { address } of entries) found.add(hex(address));
+  }
+  assert(steps > 2, "it took several steps");
+  const all = [true, false].flatMap((isPublic) => liveAddresses(vault, { isPublic }));
+  assertEquals([...found].sort(), [...new Set(all)].sort());
+});
+
+Deno.test("Ledger.live: comes to an end where segments come between all its steps", async () => {
+  await using one = await strangerNode();
+  const { vault } = one;
+  await putTexts(vault, ...Array.from({ length: 70 }, (_, i) => `key ${i}`));
+  let steps = 0;
+  for (const { entries } of vault.peerSide().ledger.live()) {
+    if (entries.count > 0) break;
+    await vault.put("again", encodeUtf8(String(steps)));
+    assert(++steps < 20);
+  }
+  assert(steps > 0);
 });
