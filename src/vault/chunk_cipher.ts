@@ -13,13 +13,14 @@ import {
   type ErrorCode,
   freeBytes,
   isVaultError,
+  ownWhole,
   shortHex,
   VaultError,
 } from "../base/mod.ts";
 import { compress, decompress, looksIncompressible, type ReferenceFields } from "../content/mod.ts";
 import { CODEC_RAW, CODEC_ZSTD, type Sealed, type Sealer } from "../seal/mod.ts";
 import { matchesAddress } from "../store/mod.ts";
-import { type ChunkRun, RunWriter } from "./chunk_run.ts";
+import { type ChunkRun, type FoundChunk, RunWriter } from "./chunk_run.ts";
 import { Outbox } from "./outbox.ts";
 
 /** From this many bytes on, in one content or in many, a worker is worth its start. */
@@ -113,13 +114,15 @@ export type CipherLetter = { masterKey: Bytes } | { requests: CipherRequest[]; p
 export type CipherRequest =
   | { task: number; seal: Bytes; id: Bytes }
   | { task: number; open: Bytes; reference: ReferenceFields }
-  | { task: number; write: ChunkRun };
+  | { task: number; write: ChunkRun }
+  | { task: number; place: FoundChunk };
 
 /** What comes back, in letters too. */
 export type CipherReply =
   | { task: number; sealed: Sealed }
   | { task: number; plain: Bytes }
   | { task: number; written: boolean[] }
+  | { task: number; placed: boolean; back: Bytes }
   | { task: number; error: { code: ErrorCode; message: string } }
   | { ready: true };
 
@@ -183,12 +186,31 @@ export class WorkerCipher implements ChunkCipher {
     }
   }
 
+  /**
+   * Opens a chunk, checks it and writes it to its place in a file. Takes the sealed bytes over, and gives them back if that
+   * could not be done; `null` if it was done.
+   */
+  async place(chunk: FoundChunk): Promise<Bytes | null> {
+    const place = { ...chunk, reference: ownFields(chunk.reference) };
+    const reply = await this.#ask({ task: ++this.#task, place }, chunk.sealed);
+    if (!("placed" in reply)) throw otherAnswer("write");
+    const sealed = ownWhole(reply.back);
+    if (!reply.placed) return sealed;
+    freeBytes(sealed); // they come back in either case: for what arrives next
+    return null;
+  }
+
   /** Ends the thread. Requests under way fail. */
   close(): void {
     this.#outbox.flush();
     this.#worker?.terminate();
     this.#worker = null;
     this.#failAll(new VaultError("interrupted", "Cannot go on: the vault was closed"));
+  }
+
+  /** Whether the thread is there. */
+  get isReady(): boolean {
+    return this.#ready;
   }
 
   /** Whether the thread is there and would begin on more work soon. */
@@ -305,6 +327,15 @@ export class ChunkCiphers implements ChunkCipher {
   /** Writes chunks to a file, on this thread or on the worker; says of each whether it could be done. */
   writeRun(run: ChunkRun, where: "here" | "there"): Promise<boolean[]> {
     return where === "here" ? this.#runs.write(run) : this.#worker.write(run);
+  }
+
+  /**
+   * Has the worker, if there is one, open a chunk and write it to its place in a file. Takes the sealed bytes over, and
+   * gives them back if it was not done, for whatever reason; `null` if it was.
+   */
+  async place(chunk: FoundChunk): Promise<Bytes | null> {
+    this.#startIfWorth();
+    return this.#worker.isReady ? await this.#worker.place(chunk) : chunk.sealed;
   }
 
   #startIfWorth(): void {

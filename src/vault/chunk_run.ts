@@ -22,6 +22,14 @@ export interface RunChunk {
   to: number;
 }
 
+/** A sealed chunk that is at hand, and where in which file its bytes go. The file is there already. */
+export interface FoundChunk {
+  path: string;
+  sealed: Bytes;
+  reference: ReferenceFields;
+  to: number;
+}
+
 /** Chunks of a file that is there already, with nothing at their places. */
 export interface ChunkRun {
   path: string;
@@ -64,6 +72,19 @@ export class RunWriter {
       for (const file of files.values()) file.close();
     }
     return written;
+  }
+
+  /** Writes a chunk to its place; says whether that could be done. Never fails, and leaves the sealed bytes as they are. */
+  async place({ path, sealed, reference, to }: FoundChunk): Promise<boolean> {
+    try {
+      const plain = await this.#sealer.open(sealed, reference, decompress);
+      using file = Deno.openSync(path, { write: true });
+      writeAt(file, to, plain);
+      freeBytes(plain);
+      return true;
+    } catch {
+      return false;
+    }
   }
 
   async #writeChunk(

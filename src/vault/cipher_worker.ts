@@ -53,6 +53,10 @@ async function answer(request: CipherRequest, padding: boolean): Promise<void> {
     sealer.isPadding = padding;
     if ("write" in request) {
       outbox.add({ task, written: await runs.write(request.write) }, null);
+    } else if ("place" in request) {
+      const placed = await runs.place(request.place);
+      const { sealed: back } = request.place;
+      outbox.add({ task, placed, back }, back);
     } else if ("seal" in request) {
       const { body, ...rest } = await cipher.seal(request.seal, request.id);
       const sealed = { ...rest, body: ownBytes(body) };

@@ -18,14 +18,35 @@ export async function readChunk(
   reference: ReferenceFields,
   signal?: AbortSignal,
 ): Promise<Bytes> {
-  const sealed = await fetchObject(context, reference.address, "chunk", signal);
+  return await useChunk(
+    context,
+    { reference, signal },
+    (sealed) => context.ciphers.open(sealed, reference),
+  );
+}
+
+/**
+ * Finds a sealed chunk and does something with it that checks it; if that finds it damaged, does it again with the right one, if
+ * another node has it.
+ *
+ * @param use takes the bytes over
+ */
+export async function useChunk<T>(
+  context: ReadContext,
+  { reference: { address }, signal }: {
+    reference: ReferenceFields;
+    signal?: AbortSignal | undefined;
+  },
+  use: (sealed: Bytes) => Promise<T>,
+): Promise<T> {
+  const sealed = await fetchObject(context, address, "chunk", signal);
   try {
-    return await context.ciphers.open(sealed, reference);
+    return await use(sealed);
   } catch (error) {
     if (!isVaultError(error, "damaged")) throw error;
-    const healed = await healObject(context, reference.address, signal);
+    const healed = await healObject(context, address, signal);
     if (healed === null) throw error;
-    return await context.ciphers.open(healed, reference);
+    return await use(healed);
   }
 }
 

@@ -37,7 +37,10 @@ export interface VaultContext {
   /** Writers share it; who takes objects away is alone in it. */
   readonly gate: Gate;
   readonly chunker: Chunker;
-  readonly ciphers: Pick<ChunkCiphers, "expect" | "seal" | "open" | "isFreeForRun" | "writeRun">;
+  readonly ciphers: Pick<
+    ChunkCiphers,
+    "expect" | "seal" | "open" | "isFreeForRun" | "writeRun" | "place"
+  >;
   readonly smallFiles: Pick<SmallFiles, "expect" | "seal" | "write">;
   readonly entrance: Entrance;
   readonly attachment: Attachment;

@@ -1,7 +1,8 @@
 /**
  * Filling a file with a version's chunks: each goes to its own place, in whatever order they are ready. Runs of chunks are
  * read, opened and written by this thread and, once there is enough to do, by the worker, whose bytes don't come by here.
- * What is not in a pack, or not as expected, is done one by one: it is fetched or healed, or it is said what is wrong.
+ * What is not in a pack, or not as expected, is done one by one: it is fetched or healed, or it is said what is wrong. What
+ * comes from other nodes goes on to the worker, as this thread has the connections to see to.
  *
  * @module
  */
@@ -9,7 +10,7 @@
 import { freeBytes, READ_AHEAD_CHUNKS } from "../base/mod.ts";
 import type { References } from "../content/mod.ts";
 import { type RunChunk, writeAt } from "./chunk_run.ts";
-import { readChunk } from "./content_reader.ts";
+import { useChunk } from "./content_reader.ts";
 import type { VaultContext } from "./context.ts";
 
 /** Chunks of a run: few enough that both threads end at about the same time. */
@@ -147,11 +148,18 @@ class Filler {
   }
 
   async #writeOne(i: number): Promise<void> {
-    const { references, signal, file, attempt } = this.#options;
-    const bytes = await readChunk(this.#context, references.fields(i), signal);
-    await attempt(() => writeAt(file, this.#starts[i]!, bytes));
-    this.#done(bytes.length);
-    freeBytes(bytes);
+    const { references, path, signal, file, attempt } = this.#options;
+    const { ciphers } = this.#context;
+    const reference = references.fields(i);
+    const to = this.#starts[i]!;
+    await useChunk(this.#context, { reference, signal }, async (found) => {
+      const sealed = await ciphers.place({ path, sealed: found, reference, to });
+      if (sealed === null) return;
+      const bytes = await ciphers.open(sealed, reference);
+      await attempt(() => writeAt(file, to, bytes));
+      freeBytes(bytes);
+    });
+    this.#done(reference.length);
   }
 
   #done(bytes: number): void {

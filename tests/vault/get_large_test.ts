@@ -1,12 +1,17 @@
 /** Files of many chunks: written out of order, by several threads, and still whole or not there. */
 
 import { assert, assertEquals } from "@std/assert";
-import { type Bytes, concatBytes } from "../../src/base/mod.ts";
-import type { ReferenceFields } from "../../src/content/mod.ts";
-import { prepareCompression } from "../../src/content/mod.ts";
+import { type Bytes, concatBytes, equalBytes } from "../../src/base/mod.ts";
+import {
+  prepareCompression,
+  ReferenceBuilder,
+  type ReferenceFields,
+} from "../../src/content/mod.ts";
 import { deriveVaultKeys } from "../../src/seal/mod.ts";
 import { LocalCipher, WorkerCipher } from "../../src/vault/chunk_cipher.ts";
-import { type ChunkRun, RunWriter } from "../../src/vault/chunk_run.ts";
+import { type ChunkRun, type FoundChunk, RunWriter } from "../../src/vault/chunk_run.ts";
+import type { VaultContext } from "../../src/vault/context.ts";
+import { fillFile } from "../../src/vault/get_large.ts";
 import {
   assertSameBytes,
   failure,
@@ -50,13 +55,7 @@ for (const thread of ["RunWriter", "WorkerCipher"] as const) {
       const writer = new RunWriter(sealer);
       return await work((run) => writer.write(run));
     }
-    const worker = new WorkerCipher(masterKey);
-    worker.start();
-    try {
-      await work((run) => worker.write(run));
-    } finally {
-      worker.close();
-    }
+    await withWorker((worker) => work((run) => worker.write(run)));
   };
 
   Deno.test(`${thread}.write: chunks come to their places, whatever their order`, async () => {
@@ -95,6 +94,103 @@ for (const thread of ["RunWriter", "WorkerCipher"] as const) {
 }
 
 type Chunk = ChunkRun["chunks"][number];
+
+/** Has a worker do something for the test. */
+async function withWorker(work: (worker: WorkerCipher) => Promise<void>): Promise<void> {
+  const worker = new WorkerCipher(masterKey);
+  worker.start();
+  try {
+    await work(worker);
+  } finally {
+    worker.close();
+  }
+}
+
+/** The sealed bytes of chunks, each in a buffer of its own. */
+function sealedBytes({ chunks }: ChunkRun): Bytes[] {
+  return chunks.map(({ pack, offset, reference }) =>
+    Deno.readFileSync(pack).slice(offset, offset + reference.sealedLength)
+  );
+}
+
+Deno.test("WorkerCipher.place: chunks come to their places; what is wrong comes back as it was", async () => {
+  using folder = new TempFolder();
+  const { plains, run } = await sealedChunks(folder);
+  const { path, chunks } = run;
+  const [long, zeros] = chunks as [Chunk, Chunk, Chunk];
+  const [whole] = sealedBytes(run) as [Bytes];
+  const wrong = whole.slice();
+  wrong[1000]! ^= 1;
+  await withWorker(async (worker) => {
+    const placed = await Promise.all(
+      sealedBytes(run).map((sealed, i) => worker.place({ path, sealed, ...chunks[i]! })),
+    );
+    assertEquals(placed, [null, null, null]);
+    const given = { path, reference: long.reference, to: 500_000 };
+    const back = await worker.place({ ...given, sealed: wrong.slice() });
+    assertSameBytes(back!, wrong);
+    const other = { ...given, reference: zeros.reference, sealed: whole.slice() };
+    assertSameBytes((await worker.place(other))!, whole);
+    const nowhere = { ...given, path: folder.at("nowhere", "to"), sealed: whole.slice() };
+    assertSameBytes((await worker.place(nowhere))!, whole);
+  });
+  assertSameBytes(Deno.readFileSync(path), concatBytes(plains));
+});
+
+Deno.test("fillFile: a wrong chunk that the worker finds is asked for again, checked; one that nobody has whole fails", async () => {
+  using folder = new TempFolder();
+  const { plains, run } = await sealedChunks(folder);
+  const sealed = sealedBytes(run);
+  const builder = new ReferenceBuilder();
+  for (const { reference } of run.chunks) builder.add(reference);
+  const references = builder.finish();
+  const asked: string[] = [];
+  let isWhole = true;
+  const remote = {
+    fetch: (address: Bytes, { isUnchecked = false } = {}) => {
+      const i = run.chunks.findIndex(({ reference }) => equalBytes(reference.address, address));
+      asked.push(`${i} ${isUnchecked ? "unchecked" : "checked"}`);
+      const bytes = sealed[i]!.slice();
+      if (i === 0 && isUnchecked) bytes[1000]! ^= 1;
+      return Promise.resolve(i === 0 && !isUnchecked && !isWhole ? null : bytes);
+    },
+  };
+  const local = new LocalCipher(sealer);
+  await withWorker(async (worker) => {
+    let returned = 0;
+    const context = {
+      store: {
+        locate: (addresses: Bytes[]) => addresses.map(() => null),
+        get: () => Promise.resolve(null),
+        hasSync: () => false,
+      },
+      attachment: { remote },
+      ciphers: {
+        expect() {},
+        isFreeForRun: false,
+        place: async (chunk: FoundChunk) => {
+          const back = await worker.place(chunk);
+          returned += Number(back !== null);
+          return back;
+        },
+        open: (bytes: Bytes, reference: ReferenceFields) => local.open(bytes, reference),
+      },
+    } as unknown as VaultContext;
+    const fill = async () => {
+      using file = Deno.openSync(run.path, { write: true, truncate: true });
+      const attempt = (work: () => void) => Promise.resolve(work());
+      await fillFile(context, { references, file, path: run.path, attempt, onBytes() {} });
+    };
+    await fill();
+    assertSameBytes(Deno.readFileSync(run.path), concatBytes(plains));
+    assertEquals(asked.sort(), ["0 checked", "0 unchecked", "1 unchecked", "2 unchecked"]);
+    assertEquals(returned, 1);
+    isWhole = false;
+    const error = await failure("damaged", fill);
+    assert(/its bytes do not match its address/.test(error.message), error.message);
+    assert(Deno.readFileSync(run.path).subarray(0, 150_000).every((byte) => byte === 0));
+  });
+});
 
 /** A vault with a file of about 34 chunks. */
 async function withLongFile(work: (folder: TempFolder, bytes: Bytes) => Promise<void>) {
