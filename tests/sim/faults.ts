@@ -40,7 +40,8 @@ async function evict(world: World, owner: SimNode, node: NodeId): Promise<void> 
       if (!isVaultError(error) || tries === TRIES_MAX) throw error;
       world.trace.note(owner.name, `evict: ${error.code}, ${error.message}`);
     }
-    await world.time.sleep(5 * SECOND);
+    if (running === null) await world.days.letPass(5 * SECOND);
+    else await world.time.sleep(5 * SECOND);
   }
 }
 
@@ -66,13 +67,20 @@ function lie(world: World, dice: Dice, show: typeof bent): Promise<boolean | nul
 async function comeBackEmpty(
   world: World,
   dice: Dice,
-  { node, host, old }: { node: SimNode; host: SimNode; old: NodeId },
+  { node, old }: { node: SimNode; old: NodeId },
 ): Promise<void> {
   await world.time.sleep(dice.below(2 * MINUTE));
-  await until(world, () => host.isUp);
-  world.oracle.noteCut(node, await world.oracle.knownAt(host));
-  await evict(world, host, old);
-  await until(world, () => host.isUp);
+  const anOwner = async () => {
+    while (true) {
+      const owner = world.anOwner(dice, node);
+      if (owner !== null) return owner;
+      await world.days.letPass(5 * SECOND); // some stay away for hours
+    }
+  };
+  const evicter = await anOwner();
+  world.oracle.noteCut(node, await world.oracle.knownAt(evicter));
+  await evict(world, evicter, old);
+  const host = await anOwner();
   await world.bringUp(node, await world.invite(host, node.isOwner));
 }
 
@@ -294,14 +302,13 @@ export const FAULTS: readonly FaultKind[] = [
     weight: 1,
     run: (world, dice) =>
       withNode(world, dice, async (node) => {
-        const host = world.anOwner(dice, node);
-        if (host === null) return null;
+        if (world.anOwner(dice, node) === null) return null;
         world.lose(node);
         world.trace.note(node.name, "loses its disk, and comes back with an empty one");
         node.kill();
         const old = node.id;
         node.replaceDisk();
-        await comeBackEmpty(world, dice, { node, host, old });
+        await comeBackEmpty(world, dice, { node, old });
         return true;
       }, (node) => world.mayLose(node) && world.anOwner(new Dice(0), node) !== null),
   },
@@ -310,8 +317,7 @@ export const FAULTS: readonly FaultKind[] = [
     weight: 1,
     run: (world, dice) =>
       withNode(world, dice, async (node) => {
-        const host = world.anOwner(dice, node);
-        if (host === null) return null;
+        if (world.anOwner(dice, node) === null) return null;
         const old = node.id;
         const dark: SimNode[] = [];
         world.reserve(node);
@@ -337,7 +343,7 @@ export const FAULTS: readonly FaultKind[] = [
           await world.bringUp(other);
           world.letGo(other);
         }));
-        await comeBackEmpty(world, dice, { node, host, old });
+        await comeBackEmpty(world, dice, { node, old });
         return true;
       }, (node) =>
         !world.oracle.lost.has(node) && world.mayLose(node) &&
