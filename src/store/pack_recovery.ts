@@ -99,11 +99,9 @@ export class PackRecovery {
     const { packs, index } = this.#options;
     const restingSince = packs.restingSince();
     const isAsItWas = restingSince !== null && restingSince === index.indexedSince();
-    const numbers = isAsItWas
-      ? index.lastPacks(UNSURE_PACKS).map(({ number }) => number).reverse()
-      : packs.numbers();
+    const indexed = isAsItWas ? index.lastPacks(UNSURE_PACKS).reverse() : index.packs();
+    const numbers = isAsItWas ? indexed.map(({ number }) => number) : packs.numbers();
     const sizes = new Map(numbers.map((number) => [number, packs.stat(number)?.size ?? -1]));
-    const indexed = isAsItWas ? index.lastPacks(UNSURE_PACKS) : index.packs();
     const lengths = new Map(indexed.map(({ number, length }) => [number, length]));
     for (const [number, length] of lengths) if ((sizes.get(number) ?? -1) < length) return null;
     return numbers.filter((number) => sizes.get(number) !== lengths.get(number));

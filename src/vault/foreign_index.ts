@@ -14,6 +14,7 @@ import {
   integer,
   type Row,
 } from "../store/mod.ts";
+import { eachById } from "./record_pages.ts";
 import { check, sealed } from "./record_rows.ts";
 
 /** Table of other vaults' versions. */
@@ -22,9 +23,6 @@ export const FOREIGN_SCHEMA = `
     id BLOB PRIMARY KEY, vault BLOB NOT NULL, base BLOB NOT NULL, dropped INTEGER NOT NULL,
     segment INTEGER NOT NULL, position INTEGER NOT NULL, crc INTEGER NOT NULL) WITHOUT ROWID;
 `;
-
-/** Rows that are read at once by who goes through all of them. */
-const PAGE_ROWS = 512;
 
 /** A version of another vault as the index knows it. */
 export interface ForeignVersion {
@@ -68,16 +66,9 @@ export class ForeignIndex {
   /** All of them, one after the other by their ids. `expected` of them must be there. */
   *each(expected: number): Generator<ForeignVersion> {
     let found = 0;
-    for (let after: Bytes = new Uint8Array(0);;) {
-      const page = this.#database.all(
-        "SELECT * FROM foreign_versions WHERE id > ? ORDER BY id LIMIT ?",
-        after,
-        PAGE_ROWS,
-      ).map(read);
-      yield* page;
-      found += page.length;
-      if (page.length < PAGE_ROWS) break;
-      after = page.at(-1)!.id;
+    for (const version of eachById(this.#database, "foreign_versions", read)) {
+      found++;
+      yield version;
     }
     if (found !== expected) {
       throw new IndexDamage("the versions of other vaults do not add up");

@@ -6,7 +6,7 @@
  */
 
 import type { Bytes } from "../base/mod.ts";
-import { IndexDamage, type IndexDatabase } from "../store/mod.ts";
+import { IndexDamage, type IndexDatabase, type Row } from "../store/mod.ts";
 import {
   type IndexedSegment,
   type IndexedVersion,
@@ -18,24 +18,33 @@ import {
 /** Rows that are read at once. */
 const PAGE_ROWS = 512;
 
+/** All rows of a table whose primary key is `id`, in the order of that. */
+export function* eachById<T extends { readonly id: Bytes }>(
+  database: IndexDatabase,
+  table: "versions" | "foreign_versions",
+  read: (row: Row) => T,
+): Generator<T> {
+  for (let after: Bytes = new Uint8Array(0);;) {
+    const page = database.all(
+      `SELECT * FROM ${table} WHERE id > ? ORDER BY id LIMIT ?`,
+      after,
+      PAGE_ROWS,
+    ).map(read);
+    yield* page;
+    if (page.length < PAGE_ROWS) return;
+    after = page.at(-1)!.id;
+  }
+}
+
 /** All versions, dropped ones too, by their ids. @throws IndexDamage if they are not as many as the sums say */
 export function* eachVersion(
   database: IndexDatabase,
   totals: Pick<Totals, "versions">,
 ): Generator<IndexedVersion> {
   let kept = 0;
-  for (let after: Bytes = new Uint8Array(0);;) {
-    const page = database.all(
-      "SELECT * FROM versions WHERE id > ? ORDER BY id LIMIT ?",
-      after,
-      PAGE_ROWS,
-    ).map(readVersion);
-    for (const version of page) {
-      kept += Number(!version.dropped);
-      yield version;
-    }
-    if (page.length < PAGE_ROWS) break;
-    after = page.at(-1)!.id;
+  for (const version of eachById(database, "versions", readVersion)) {
+    kept += Number(!version.dropped);
+    yield version;
   }
   if (kept !== totals.versions) throw new IndexDamage("the versions do not add up");
 }
