@@ -73,10 +73,11 @@ export interface Ledger {
   forks(): readonly { readonly node: NodeId; readonly sequence: bigint }[];
   /**
    * Everything that live versions of all vaults need, as lists in no order; some objects stand in several. The lists of
-   * one call are those of one moment since then, and may be read on over many turns; some may be empty. `isPublic` objects are held by every node, the
-   * others by those that placement names. What stands in a list that is lost is left out; the list itself is among the
-   * public objects. The length is 1 where nobody can tell it. Of what is `isInherited` nobody knows without a key whether it
-   * is needed: a version that was dropped needed it, and one follows it of which the prune did not know.
+   * one call are those of one moment since then, and may be read on over many turns; some may be empty. `isPublic` objects
+   * are held by every node, the others by those that placement names. What stands in a list that is lost is left out; the
+   * list itself is among the public objects. The length is 1 where nobody can tell it. Of what is `isInherited` nobody
+   * knows without a key whether it is needed: a version that was dropped needed it, and one follows it of which the prune
+   * did not know.
    */
   live(): Iterable<
     {

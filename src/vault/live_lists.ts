@@ -1,7 +1,7 @@
 /**
- * The lists that say what is live, for all vaults whose records are here, one after another: which of them count, a plan says. Works on the public parts alone, so that a node comes to the same
- * answer for vaults whose keys it lacks. Each vault is judged by its own records: what another lacks or claims changes
- * nothing.
+ * The lists that say what is live, for all vaults whose records are here, one after another: which of them count, a plan
+ * says. Works on the public parts alone, so that a node comes to the same answer for vaults whose keys it lacks. Each vault
+ * is judged by its own records: what another lacks or claims changes nothing.
  *
  * @module
  */
