@@ -9,6 +9,7 @@ import type { CreatedVault, Vault } from "../vault/mod.ts";
 import type { Context } from "./command.ts";
 import { connectToNode } from "./control_client.ts";
 import { jsonLine } from "./json.ts";
+import { networkView } from "./network.ts";
 import { answerPassphrase } from "./passphrase.ts";
 
 /** The home that `--home` or `GOVAULT_HOME` names; `undefined` for the platform's own. */
@@ -57,6 +58,10 @@ export async function withVault<T>(
     onWaiting: () => askForNode(home),
     passphrase: (ask) => answerPassphrase(context, ask),
     onCreated: (created) => tellCreated(context, created),
+  });
+  vault.knowOthers(async () => {
+    const view = await networkView(context, vault);
+    return view?.peers.filter(({ state }) => state !== "evicted").length ?? 0;
   });
   try {
     return await work(vault);

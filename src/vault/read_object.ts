@@ -19,7 +19,8 @@ export type ReadContext =
  * know it, the index is doubted once before the object is called lost; in a network other nodes are asked.
  *
  * @param what what it is, for messages: "chunk", "manifest"
- * @throws VaultError `damaged` if it is not there; `too_few_peers` if no node of the network that is up has it
+ * @throws VaultError `damaged` if it is not there; `too_few_peers` if no node of the network that is up has it, or if this
+ * vault, which has a network, is not attached to it
  */
 export async function fetchObject(
   context: ReadContext,
@@ -33,10 +34,22 @@ export async function fetchObject(
   if (bytes === null && store.reindex(`${what} ${shortHex(address)} is not in it`)) {
     bytes = await store.get(address);
   }
-  if (bytes === null) {
-    throw new VaultError("damaged", `Cannot read ${what} ${shortHex(address)}: no one here has it`);
-  }
-  return bytes;
+  return bytes ?? await failAlone(context, `Cannot read ${what} ${shortHex(address)}`);
+}
+
+/** Something is not here, and nobody can be asked: it is lost, unless others may have it. */
+async function failAlone({ attachment }: ReadContext, action: string): Promise<never> {
+  const others = await attachment?.others() ?? 0;
+  if (others === 0) throw new VaultError("damaged", `${action}: no one here has it`);
+  throw new VaultError(
+    "too_few_peers",
+    `${action}: it is not on this node, and no node runs here`,
+    {
+      hint: `start one that can ask the ${
+        others === 1 ? "other member" : `${others} other members`
+      }: govault serve`,
+    },
+  );
 }
 
 async function fetchAnywhere(
@@ -80,9 +93,10 @@ export async function healObject(
   const remote = attachment?.remote ?? null;
   if (remote === null || await isWhole(store, address)) return null;
   const bytes = await remote.fetch(address, signal ? { signal } : {});
-  if (bytes === null || !store.hasSync(address)) return bytes;
+  const kind = store.stat(address)?.kind;
+  if (bytes === null || kind === undefined) return bytes;
   await store.remove([address]);
-  await store.put({ kind: "held", address, pieces: [bytes] });
+  await store.put({ kind: kind === "sealed" ? "held" : kind, address, pieces: [bytes] });
   return bytes;
 }
 

@@ -42,6 +42,8 @@ export interface RemoteObjects {
 export class Attachment {
   /** `null` while the vault is alone. */
   remote: RemoteObjects | null = null;
+  /** How many other members its network has: asked while the vault is alone, about something that is not here. */
+  others: () => Promise<number> = () => Promise.resolve(0);
   /** Whether an object must stay though no record names it: a peer was told that it is here. */
   isPinned: (address: Address) => boolean = () => false;
 }

@@ -196,6 +196,8 @@ export interface VerifyResult {
   repaired: number;
   /** Objects that a version needs and the store lacks. */
   missing: number;
+  /** Objects that a version needs, that are not here, and that other members of the network should have. */
+  elsewhere: number;
   /** What is wrong, in words; versions that can't be read are named. */
   problems: string[];
 }

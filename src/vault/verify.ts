@@ -39,6 +39,8 @@ interface Reachable {
   /** The chunks of all versions by address (hex), and some of the versions that need each. */
   users: Map<string, string[]>;
   missing: Set<string>;
+  /** What is not here, and other members of the network should have. */
+  elsewhere: Set<string>;
   problems: string[];
 }
 
@@ -95,6 +97,7 @@ export async function verify(context: VaultContext, options: VerifyOptions): Pro
     damaged,
     repaired,
     missing: reachable.missing.size + gaps.length,
+    elsewhere: reachable.elsewhere.size,
     problems,
   };
 }
@@ -135,15 +138,18 @@ async function walkVersions(context: VaultContext, options: VerifyOptions): Prom
   const found: Reachable = {
     users: new Map(),
     missing: new Set(),
+    elsewhere: new Set(),
     problems: [],
   };
+  const { attachment } = context;
+  const hasOthers = attachment.remote !== null || await attachment.others() > 0;
   const versions = context.database.guard(() =>
     [...Map.groupBy(context.index.allVersions(), ({ keyTag }) => toHex(keyTag)).values()]
       .flatMap((ofKey) => foldHistory(ofKey).ordered)
   );
   for (const version of versions) {
     options.signal?.throwIfAborted();
-    await walkVersion(context, version, found);
+    await walkVersion(context, version, { found, hasOthers });
   }
   return found;
 }
@@ -151,7 +157,7 @@ async function walkVersions(context: VaultContext, options: VerifyOptions): Prom
 async function walkVersion(
   context: VaultContext,
   version: IndexedVersion,
-  found: Reachable,
+  { found, hasOthers }: { found: Reachable; hasOthers: boolean },
 ): Promise<void> {
   const name = context.database.guard(() => nameOf(context, version.keyTag, version));
   const label = `version ${version.depth} of ${
@@ -167,9 +173,8 @@ async function walkVersion(
       const frame = context.database.guard(() => context.store.index.find(address));
       if (frame === null) {
         // In a network the nodes that should hold it look after it.
-        if (context.attachment.remote !== null) continue;
-        missing++;
-        found.missing.add(toHex(address));
+        (hasOthers ? found.elsewhere : found.missing).add(toHex(address));
+        if (!hasOthers) missing++;
         continue;
       }
       const users = found.users.get(toHex(address));
@@ -181,6 +186,10 @@ async function walkVersion(
     }
   } catch (error) {
     if (!isUnreadable(error)) throw error;
+    if (isVaultError(error, "too_few_peers") && context.attachment.remote === null) {
+      found.elsewhere.add(toHex(version.id)); // its manifest: that it is nowhere, nobody can say here
+      return;
+    }
     found.missing.add(toHex(version.id));
     found.problems.push(`${label} can't be read: ${error.message}`);
   }

@@ -137,6 +137,26 @@ Deno.test("get: a chunk that no node has is named, as too few peers; alone it is
   await failure("damaged", () => read(bare.vault, "file"));
 });
 
+Deno.test("get, verify: what a member lacks while it is alone is not lost, as others may have it", async () => {
+  await using nodes = await pair(async (vault) => {
+    await vault.put("file", randomBytes(300_000));
+    await vault.put("long", LONG);
+  });
+  const { vault } = nodes.bare;
+  await vault.attach(null);
+  const alone = await vault.verify();
+  assertEquals([alone.missing > 1, alone.elsewhere], [true, 0]);
+
+  vault.knowOthers(() => Promise.resolve(2));
+  for (const key of ["file", "long"]) {
+    const { message, hint } = await failure("too_few_peers", () => read(vault, key));
+    assert(/: it is not on this node, and no node runs here$/.test(message), message);
+    assertEquals(hint, "start one that can ask the 2 other members: govault serve");
+  }
+  const { missing, elsewhere, problems } = await vault.verify();
+  assertEquals([missing, elsewhere > 1, problems], [0, true, []]);
+});
+
 Deno.test("get: a chunk that is damaged here is taken from another node, and is whole here after it", async () => {
   const node = await strangerNode();
   await using other = await ownerNode(node.vault);

@@ -54,10 +54,14 @@ function isWhole({ damaged, missing, repaired }: VerifyResult): boolean {
 }
 
 function verifyText(result: VerifyResult, options: { quiet: boolean }): string {
-  const { checked, damaged, missing, repaired, problems } = result;
+  const { checked, damaged, missing, repaired, elsewhere, problems } = result;
   if (options.quiet && isWhole(result)) return "";
   const found = damaged + missing === 0
     ? "all whole"
     : `${damaged} damaged, ${missing} missing, ${repaired} repaired`;
-  return [...problems, `${plural(checked, "object")} checked: ${found}`].join("\n") + "\n";
+  const others = elsewhere === 0
+    ? []
+    : [`${plural(elsewhere, "object")} not on this node: left to the other members`];
+  return [...problems, ...others, `${plural(checked, "object")} checked: ${found}`].join("\n") +
+    "\n";
 }
