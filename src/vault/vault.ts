@@ -21,7 +21,7 @@ import {
   writeKey,
   writeSettings,
 } from "./home.ts";
-import { listKeys, type ListOptions, namelessError, versionsOfNode } from "./list.ts";
+import { listKeys, type ListOptions, versionsOfNode } from "./list.ts";
 import { makePeerSide, type PeerSide } from "./peer_side.ts";
 import { prune, purge } from "./prune.ts";
 import { deleteKey, putContent, restoreVersion } from "./put.ts";
@@ -126,8 +126,7 @@ export class Vault implements AsyncDisposable {
     options: WorkOptions & { select?: VersionSelector } = {},
   ): Promise<{ version: VersionInfo; stream: ReadableStream<Bytes> }> {
     return named(`Cannot get ${quoteKey(key)}`, options, async () => {
-      const { select = { kind: "latest" }, signal } = options;
-      const opened = await openVersion(this.#context, key, { select, signal });
+      const opened = await openVersion(this.#context, key, options.select ?? { kind: "latest" });
       const version = describeId(this.#context, opened.key.name, opened.version.id);
       return { version, stream: streamVersion(this.#context, opened, options) };
     });
@@ -156,20 +155,14 @@ export class Vault implements AsyncDisposable {
   }
 
   /** Every version of a key, oldest first. @throws VaultError `not_found` */
+  // deno-lint-ignore require-await -- asynchronous for its users: a resident node will answer this
   async history(key: string): Promise<VersionInfo[]> {
-    return await historyOf(this.#context, nameKey(this.#context, key));
+    return historyOf(this.#context, nameKey(this.#context, key));
   }
 
-  /**
-   * Keys, sorted by name.
-   *
-   * @throws VaultError `damaged` after the last one, if there are keys of which no record can be read: nobody knows their
-   *   names, whatever `prefix` is
-   */
+  /** Keys, sorted by name. */
   async *list(options: ListOptions = {}): AsyncIterable<KeyInfo> {
-    const { keys, nameless } = await listKeys(this.#context, options);
-    for (const { info } of keys) yield info;
-    if (nameless > 0) throw namelessError("list", nameless);
+    for (const { info } of listKeys(this.#context, options)) yield info;
   }
 
   /**
@@ -178,8 +171,9 @@ export class Vault implements AsyncDisposable {
    *
    * @throws VaultError `not_found` if nothing of such a node is known, `usage` if several ids begin so
    */
+  // deno-lint-ignore require-await -- as history
   async versionsOfNode(node: string): Promise<VersionInfo[]> {
-    return await versionsOfNode(this.#context, node);
+    return versionsOfNode(this.#context, node);
   }
 
   /** Deletes a key by a tombstone; `purge` also forgets all its versions and frees their space. */
@@ -226,7 +220,7 @@ export class Vault implements AsyncDisposable {
   }
 
   /** The tags there are, by time. */
-  // deno-lint-ignore require-await -- asynchronous for its users, as the rest
+  // deno-lint-ignore require-await -- as history
   async tags(): Promise<TagInfo[]> {
     return listTags(this.#context);
   }
