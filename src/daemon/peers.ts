@@ -30,6 +30,7 @@ import {
   decodeToken,
   EventBus,
   foundNetwork,
+  joinAgain,
   joinLan,
   joinNetwork,
   NetworkFile,
@@ -242,18 +243,18 @@ export class Peers implements PeerSurface {
   async join(text: string): Promise<void> {
     const token = decodeToken(text);
     const { node, vaultSigner } = this.#side;
-    const { network, roster } = this.#file.state;
-    if (!equalBytes(token.network.networkId, network.networkId)) {
+    const { state } = this.#file;
+    const joining = {
+      nodeKey: node.publicKey,
+      nowMs: this.#machine.clock.now(),
+      authority: vaultSigner,
+    };
+    if (!equalBytes(token.network.networkId, state.network.networkId)) {
       this.#refuseToLeave();
-      const state = joinNetwork(token, {
-        nodeKey: node.publicKey,
-        nowMs: this.#machine.clock.now(),
-        authority: vaultSigner,
-      });
-      await this.#enter(state);
+      await this.#enter(joinNetwork(token, joining));
     } else {
-      roster.merge([token.inviter]);
-      this.#file.state.secrets.add(token.secret);
+      joinAgain(state, token, joining);
+      this.#node.sessions.stateOwn();
       await this.#file.save();
     }
     await this.#greet(token);

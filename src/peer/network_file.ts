@@ -107,6 +107,25 @@ export function joinNetwork(
   };
 }
 
+/**
+ * Another token of the network that a node is in already: who invites, the secret, and the ticket. What the node came with
+ * may be good for nothing: evictions take secrets and tickets back, and tickets expire, before anyone has met it.
+ *
+ * @param joining as with {@link joinNetwork}
+ * @throws VaultError `denied` if the token's ticket has expired
+ */
+export function joinAgain(
+  state: NetworkState,
+  token: ReadToken,
+  joining: Parameters<typeof joinNetwork>[1],
+): void {
+  const isByItsVault = state.admission !== null && state.admission.ticket === null;
+  const admission = isByItsVault ? null : admit(state.network, token.ticket, joining);
+  state.roster.merge([token.inviter]);
+  state.secrets.add(token.secret);
+  if (admission !== null) state.admission = admission;
+}
+
 function admit(
   network: NetworkIdentity,
   ticket: ReadToken["ticket"],

@@ -139,9 +139,11 @@ export class Connector {
         reason: describeRefusal(outcome),
       });}
     if (outcome.eviction !== null) this.#hooks.onEvicted(outcome.eviction);
+    const isOutsider = outcome.by === "them" && ["secret", "member"].includes(outcome.reason);
     throw new VaultError(
       "denied",
       `Cannot join the node at ${address}: ${describeRefusal(outcome)}`,
+      isOutsider ? { hint: "join with a new token: `govault invite` on an owner's node" } : {},
     );
   }
 

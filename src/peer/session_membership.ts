@@ -24,7 +24,12 @@ import { hostOf, isDialAddress } from "./session_address.ts";
 import { NETWORK_SECRET_BYTES, signSecret } from "./session_secrets.ts";
 import type { SessionWorld } from "./session_world.ts";
 import { signEviction, signMember, signSettings, type Statement } from "./statements.ts";
-import { admitByAuthority, type MemberRole, signTicket } from "./statements_admission.ts";
+import {
+  admitByAuthority,
+  encodeAdmission,
+  type MemberRole,
+  signTicket,
+} from "./statements_admission.ts";
 import { encodeToken } from "./token.ts";
 
 /** Where a node is reached, as far as it can tell. */
@@ -107,7 +112,8 @@ export class Membership {
     const old = roster.member(this.#self);
     const isSame = old !== null && old.name === this.#claim.name &&
       old.weight === this.#claim.weight && equalBytes(old.certificate, certificate) &&
-      old.addresses.join() === addresses.join();
+      old.addresses.join() === addresses.join() &&
+      equalBytes(encodeAdmission(roster.admissionOf(this.#self)!), encodeAdmission(admission));
     if (isSame) return [];
     // After a clock that jumped back, or a home that lost its file, the new statement must still count.
     const stamp = Math.max(this.#world.clock.now(), (old?.stamp ?? 0) + 1);

@@ -161,7 +161,7 @@ export class SessionTable implements Mesh {
     this.#isRunning = true;
     file.state.port = this.#listener.port;
     for (const address of [...peers, ...file.state.addresses]) this.addAddress(address);
-    this.#stateOwn();
+    this.stateOwn();
     await file.save();
     this.#connector.accept(this.#listener);
     this.#checkView();
@@ -183,6 +183,24 @@ export class SessionTable implements Mesh {
       .map(({ channel }) => channel.close("the node stops", { drainMs }));
     await Promise.all([...closing, this.#connector.stop()]);
     await this.#gossip.stop();
+  }
+
+  /** Has everyone know where this node is and by what it is a member, if that has changed. */
+  stateOwn(): void {
+    if (this.#listener === null) return;
+    const { host, port } = this.#listener;
+    const { file, interfaces = () => [] } = this.#options;
+    // What only asks to be known has nothing to say before it is.
+    if (file.state.admission === null && this.membership.ownStatement() === null && !this.#owns()) {
+      return;
+    }
+    this.#tell(this.membership.state(ownAddresses({
+      advertise: this.#advertise,
+      host,
+      port,
+      seen: this.#seen.best(),
+      interfaces: interfaces(),
+    })));
   }
 
   /** One more address to try, from the user or from the local network. */
@@ -366,26 +384,9 @@ export class SessionTable implements Mesh {
         this.#talk.ping(session).catch(this.#onFault);
       }
     }
-    this.#stateOwn();
+    this.stateOwn();
     this.#checkView();
     this.#dialling.dialMissing();
-  }
-
-  #stateOwn(): void {
-    if (this.#listener === null) return;
-    const { host, port } = this.#listener;
-    const { file, interfaces = () => [] } = this.#options;
-    // What only asks to be known has nothing to say before it is.
-    if (file.state.admission === null && this.membership.ownStatement() === null && !this.#owns()) {
-      return;
-    }
-    this.#tell(this.membership.state(ownAddresses({
-      advertise: this.#advertise,
-      host,
-      port,
-      seen: this.#seen.best(),
-      interfaces: interfaces(),
-    })));
   }
 
   #owns(): boolean {
