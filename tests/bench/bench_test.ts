@@ -2,13 +2,22 @@
 
 import { assertEquals } from "@std/assert";
 import { join } from "@std/path";
-import type { Goal, Step } from "./cases.ts";
+import type { Row } from "./cases.ts";
 import type { Sample, StepResult } from "./compare.ts";
 import { comparisonTable } from "./compare_runs.ts";
 import { EDITS, noisePieces, textPieces, writeEdited, writePieces } from "./data.ts";
-import { bestSeconds, type StageRate } from "./limit.ts";
+import type { Goal } from "./goals.ts";
+import {
+  bestSeconds,
+  measureStages,
+  type Operation,
+  OPERATIONS,
+  type Speeds,
+  STAGE_NAMES,
+} from "./limit.ts";
 import { median } from "./measuring.ts";
 import { picture } from "./picture.ts";
+import { comparePrune } from "./prune.ts";
 import { asDocument, verdicts } from "./report.ts";
 import { sizesUpTo, slopeOf } from "./scale.ts";
 
@@ -47,67 +56,154 @@ Deno.test("median: the middle, or the mean of the two in the middle", () => {
   assertEquals(median([4, 1, 2, 3]), 2.5);
 });
 
-/** A result in which each program took so many seconds. */
-function took(seconds: Record<string, number>, goals: Goal[]): StepResult {
-  const step: Step = {
+/** A result in which each program took so many seconds, and added ten times as many MB. */
+function took(seconds: Record<string, number>, goals: Goal[], limit?: Operation): StepResult {
+  const step: Row = {
     title: "step",
     action: "put",
-    folder: "f",
-    name: "n",
-    tree: false,
-    bytes: 1,
+    bytes: 100,
     goals,
+    ...(limit === undefined ? {} : { limit }),
   };
-  const sample = (seconds: number): Sample[] => [{ seconds, peakBytes: 1, addedBytes: 20e6 }];
+  const sample = (seconds: number): Sample[] => [
+    { seconds, peakBytes: 1, addedBytes: seconds * 10e6 },
+  ];
   const samples = Object.entries(seconds).map(([name, taken]) => [name, sample(taken)] as const);
   return { step, samples: new Map(samples) };
 }
 
-Deno.test("verdicts: ratios against the right rival, met at the goal itself", () => {
+Deno.test("verdicts: against the right rival, met at the goal itself", () => {
   const goals: Goal[] = [
     { kind: "faster", than: "the faster rival", times: 2 },
-    { kind: "faster", than: "restic", times: 3 },
-    { kind: "time", of: "restic", share: 0.3 },
-    { kind: "added", bytes: 16e6 },
+    { kind: "faster", than: "restic", times: 5 },
+    { kind: "time", of: "restic", share: 0.25 },
+    { kind: "added", bytes: 9e6 },
+    { kind: "no larger" },
+    { kind: "memory", bytes: 1 },
+    { kind: "over", what: "a sync", seconds: 0.5 },
+    { kind: "slower", than: "a sync", times: 1 },
   ];
-  const result = took({ govault: 1, restic: 4, borg: 2 }, goals);
-  const judged = verdicts([result]);
-  assertEquals(judged.map(({ met }) => met), [true, true, true, false, true]);
-  assertEquals(judged.map(({ measured }) => measured), [
-    "2.00 times",
-    "4.00 times",
-    "0.25",
-    "20.0 MB",
-    "0 MiB",
+  const result = took({ govault: 1, restic: 4, borg: 2, "a sync": 0.5 }, goals);
+  const judged = verdicts([result], null).map(({ measured, met }) => [measured, met]);
+  assertEquals(judged, [
+    ["2.00 times", true],
+    ["4.00 times", false],
+    ["0.25", true],
+    ["10.0 MB", false],
+    ["10.0 MB", true],
+    ["0 MiB", true],
+    ["500.0 ms", true],
+    ["2.00 times", false],
+    ["0 MiB", true],
   ]);
 });
 
 Deno.test("verdicts: without a rival there is none", () => {
-  const goals: Goal[] = [{ kind: "faster", than: "the faster rival", times: 2 }];
-  assertEquals(verdicts([took({ govault: 1 }, goals)])[0]!.met, null);
+  const goals: Goal[] = [
+    { kind: "faster", than: "the faster rival", times: 2 },
+    { kind: "no larger" },
+  ];
+  const judged = verdicts([took({ govault: 1, "a sync": 9 }, goals)], null);
+  assertEquals(judged.slice(0, 2).map(({ met }) => met), [null, null]);
 });
 
-/** Rates of all stages that a get and a put go through: each takes a second for 100 bytes, but for syncing. */
-function rates(sync: number): StageRate[] {
-  const stages = ["read", "cut", "HMAC", "seal", "open", "SHA-256", "append", "TLS"] as const;
-  const even = stages.map((stage): StageRate => ({ stage, piece: "chunk", one: 50, all: 100 }));
-  return [...even, { stage: "sync", piece: "chunk", one: sync, all: sync }];
+Deno.test("verdicts: which goals lie beyond the limit", () => {
+  const goals: Goal[] = [
+    { kind: "faster", than: "restic", times: 2 }, // at the limit 24 s to 7 s
+    { kind: "faster", than: "restic", times: 4 },
+    { kind: "limit", share: 0.5 },
+    { kind: "percentile", share: 0.5, seconds: 5 },
+  ];
+  const judged = verdicts([took({ govault: 20, restic: 24 }, goals, "put")], speeds(1000));
+  assertEquals(
+    judged.slice(0, 4).map(({ measured, atBest, isBeyondLimit }) => [
+      measured,
+      atBest,
+      isBeyondLimit,
+    ]),
+    [
+      ["1.20 times", "3.43 times", false],
+      ["1.20 times", "3.43 times", true],
+      ["35%", undefined, false],
+      ["20000.0 ms", "7000.0 ms", true],
+    ],
+  );
+});
+
+/** All stages of large pieces take a second for 100 bytes, but for syncing; a start takes a second, a single sync two. */
+function speeds(sync: number): Speeds {
+  const names = ["read", "cut", "HMAC", "seal", "open", "SHA-256", "append", "TLS"] as const;
+  const even = names.map((stage) => ({ stage, piece: "chunk", one: 50, all: 100 }) as const);
+  return {
+    stages: [...even, { stage: "sync", piece: "chunk", one: sync, all: sync }],
+    startSeconds: 1,
+    syncSeconds: 2,
+  };
 }
 
-Deno.test("bestSeconds: the processor's stages take turns, the disk works beside them", () => {
-  assertEquals(bestSeconds("put", { bytes: 100, rates: rates(1000) }), 6);
-  assertEquals(bestSeconds("put", { bytes: 100, rates: rates(10) }), 10, "it waits for the disk");
-  assertEquals(bestSeconds("get", { bytes: 100, rates: rates(10) }), 4);
-  assertEquals(bestSeconds("replicate", { bytes: 100, rates: rates(1000) }), 9);
+Deno.test("bestSeconds: after the start the processor's stages take turns, the disk works beside them", () => {
+  const best = (operation: Operation, sync = 1000) =>
+    bestSeconds(operation, { bytes: 100 }, speeds(sync));
+  assertEquals(best("put"), 7);
+  assertEquals(best("put", 10), 11, "it waits for the disk");
+  assertEquals(best("get"), 5);
+  assertEquals(best("replicate"), 10);
+  assertEquals(best("put one"), 3, "a start and a sync");
+  assertEquals(best("serve one"), 2, "the node runs already");
+});
+
+Deno.test("bestSeconds: of small files their number counts", () => {
+  const stage = (name: "look up" | "enter rows") => {
+    return { stage: name, piece: "small", one: 9216, all: 9216 } as const;
+  };
+  const perFile = { ...speeds(1), stages: [stage("look up"), stage("enter rows")] };
+  assertEquals(bestSeconds("prune", { bytes: 1, pieces: 10 }, perFile), 1 + 10 + 5 + 2);
+});
+
+Deno.test("bestSeconds: every operation consists of stages that are measured", () => {
+  const stages = STAGE_NAMES.map((stage) => {
+    return { stage, piece: "chunk", one: 1, all: 1 } as const;
+  });
+  for (const operation of OPERATIONS) {
+    const seconds = bestSeconds(operation, { bytes: 1 }, { ...speeds(1), stages });
+    assertEquals(seconds > 0, true, operation);
+  }
+});
+
+Deno.test("measureStages: what a small file costs", async () => {
+  const folder = await Deno.makeTempDir({ prefix: "govault-" });
+  try {
+    const names = ["list files", "write files", "look up", "enter rows"] as const;
+    const only = { stages: names, share: 1 / 128 };
+    const { stages } = await measureStages(folder, { onStep: () => {}, only });
+    assertEquals(stages.map(({ stage }) => stage).sort(), [...names].sort());
+    assertEquals(stages.every(({ one, all }) => one > 0 && all > 0), true);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
+Deno.test("comparePrune: half of the versions go, here and in a node", async () => {
+  const scratch = await Deno.makeTempDir({ prefix: "govault-" });
+  try {
+    const options = { versions: 2, versionsAlone: 6, runs: 1, rivals: false, scratch };
+    const results = await comparePrune({ ...options, onStep: () => {} });
+    assertEquals(results.map(({ step }) => step.title), [
+      "prune half of 2 versions",
+      "prune half of 6 versions",
+      "... of 6, in a node",
+    ]);
+    assertEquals(results.every(({ samples }) => samples.get("govault")?.length === 1), true);
+  } finally {
+    await Deno.remove(scratch, { recursive: true });
+  }
 });
 
 Deno.test("asDocument: what compare and the picture read", () => {
-  const result = took({ govault: 10, restic: 20 }, []);
-  result.step.limit = "put";
-  result.step.bytes = 100;
+  const result = took({ govault: 10, restic: 20 }, [], "put");
   const about = { time: "2030-01-02T03:04:05Z", machine: "m", versions: ["a <b>"], runs: 1 };
-  const run = asDocument([result], rates(1000), about);
-  assertEquals(run.limit.seconds, { step: 6 });
+  const run = asDocument([result], speeds(1000), about);
+  assertEquals(run.limit.seconds, { step: 7 });
   const other = structuredClone(run);
   other.steps[0]!.programs["govault"]!.median.seconds = 5;
   assertEquals(comparisonTable(run, other).split("\n").slice(1, 3).map((row) => row.split(/ +/)), [

@@ -10,6 +10,7 @@ import {
   writePieces,
   writeSmallFiles,
 } from "./data.ts";
+import type { Goal } from "./goals.ts";
 import type { Operation } from "./limit.ts";
 import type { DataKind } from "./tools.ts";
 
@@ -20,29 +21,27 @@ export interface Sizes {
   smallFiles: number;
 }
 
-/** What GoVault is to reach in a step. */
-export type Goal =
-  /** At least so many times as fast as a rival, or as the faster of the two. */
-  | { kind: "faster"; than: "restic" | "the faster rival"; times: number }
-  /** At most this share of a rival's time. */
-  | { kind: "time"; of: "restic"; share: number }
-  /** At most so many bytes added to the store. */
-  | { kind: "added"; bytes: number };
+/** One line of what is reported. */
+export interface Row {
+  title: string;
+  action: "put" | "get" | "other";
+  /** Bytes that are read or written. */
+  bytes: number;
+  /** Files or versions, where it is their number that counts. */
+  pieces?: number;
+  goals: Goal[];
+  /** What its time is held against as the best that this machine could do. */
+  limit?: Operation;
+}
 
 /** One thing that every program does, and is measured at. */
-export interface Step {
-  title: string;
+export interface Step extends Row {
   action: "put" | "get";
   /** The folder it puts from, under the data's folder. A get is compared with it. */
   folder: string;
   /** The file or folder in it. */
   name: string;
   tree: boolean;
-  /** Bytes that are read or written. */
-  bytes: number;
-  goals: Goal[];
-  /** What its time is held against as the best that this machine could do; absent where a start is all there is. */
-  limit?: Operation;
 }
 
 /** Steps that share a repository, in their order. */
@@ -51,8 +50,8 @@ export interface Group {
   steps: Step[];
 }
 
-/** The most memory that GoVault may hold, at whatever it does. */
-export const PEAK_BYTES_GOAL = 256 * 1024 * 1024;
+/** The most memory that GoVault may hold at a put or a get. */
+export const PEAK_BYTES_GOAL = 160 * 1024 * 1024;
 
 /** Makes the data in a folder, and says what to do with it. */
 export async function prepare(data: string, sizes: Sizes): Promise<Group[]> {
@@ -72,9 +71,16 @@ export async function prepare(data: string, sizes: Sizes): Promise<Group[]> {
 
   const large = { name: "large.bin", tree: false };
   const editedBytes = largeBytes + EDITS.insertedBytes;
-  const small = { folder: "small", name: "small", tree: true, bytes: smallBytes };
+  const small = {
+    folder: "small",
+    name: "small",
+    tree: true,
+    bytes: smallBytes,
+    pieces: smallFiles,
+  };
   const text = { folder: "text", name: "text.log", tree: false, bytes: textBytes };
   const faster = (times: number): Goal => ({ kind: "faster", than: "the faster rival", times });
+  const ofLimit = (share: number): Goal => ({ kind: "limit", share });
   return [
     {
       kind: "noise",
@@ -84,7 +90,7 @@ export async function prepare(data: string, sizes: Sizes): Promise<Group[]> {
           action: "put",
           folder: "first",
           bytes: largeBytes,
-          goals: [faster(1.8)],
+          goals: [faster(2.5), ofLimit(0.7)],
           limit: "put",
           ...large,
         },
@@ -93,7 +99,7 @@ export async function prepare(data: string, sizes: Sizes): Promise<Group[]> {
           action: "put",
           folder: "second",
           bytes: editedBytes,
-          goals: [faster(2), { kind: "added", bytes: 16_000_000 }],
+          goals: [faster(4), { kind: "added", bytes: 12_000_000 }],
           limit: "put again",
           ...large,
         },
@@ -102,7 +108,7 @@ export async function prepare(data: string, sizes: Sizes): Promise<Group[]> {
           action: "get",
           folder: "second",
           bytes: editedBytes,
-          goals: [{ kind: "faster", than: "restic", times: 2 }],
+          goals: [{ kind: "faster", than: "restic", times: 3 }, ofLimit(0.6)],
           limit: "get",
           ...large,
         },
@@ -114,15 +120,15 @@ export async function prepare(data: string, sizes: Sizes): Promise<Group[]> {
         {
           title: `put ${smallFiles} small files`,
           action: "put",
-          goals: [faster(1)],
+          goals: [faster(2)],
           limit: "put small",
           ...small,
         },
-        { title: "get them", action: "get", goals: [faster(1)], limit: "get small", ...small },
+        { title: "get them", action: "get", goals: [faster(1.5)], limit: "get small", ...small },
         {
           title: "put them again, unchanged",
           action: "put",
-          goals: [],
+          goals: [faster(3)],
           limit: "put small again",
           ...small,
         },
@@ -138,6 +144,7 @@ export async function prepare(data: string, sizes: Sizes): Promise<Group[]> {
         tree: false,
         bytes: 1000,
         goals: [{ kind: "time", of: "restic", share: 0.3 }],
+        limit: "put one",
       }],
     },
     {
@@ -146,7 +153,7 @@ export async function prepare(data: string, sizes: Sizes): Promise<Group[]> {
         {
           title: `put ${inMiB(textBytes)} of text, compressed`,
           action: "put",
-          goals: [],
+          goals: [faster(2), { kind: "no larger" }],
           limit: "put text",
           ...text,
         },

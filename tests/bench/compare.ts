@@ -1,7 +1,7 @@
 /** The comparison: every program does every step, in turn, so that what slows the machine slows all of them. */
 
 import { join } from "@std/path";
-import { type Group, type Step, warm } from "./cases.ts";
+import { type Group, type Row, type Step, warm } from "./cases.ts";
 import { bytesUnder, digestOf } from "./data.ts";
 import { type Cost, measure, syncDisks } from "./measuring.ts";
 import type { Place, Tool } from "./tools.ts";
@@ -12,9 +12,9 @@ export interface Sample extends Cost {
   addedBytes: number;
 }
 
-/** A step and what it cost, run by run, by program's name. */
+/** A row and what it cost, run by run, by program's name. */
 export interface StepResult {
-  step: Step;
+  step: Row;
   samples: Map<string, Sample[]>;
 }
 

@@ -5,9 +5,10 @@
 
 import { join } from "@std/path";
 import { makeCredentials } from "../../src/net/mod.ts";
-import type { StageName, StageTask } from "./limit_worker.ts";
-import { medianOfThree, syncDisks } from "./measuring.ts";
+import type { StageName, StageTask, Way } from "./limit_worker.ts";
+import { measure, median, medianOfThree, syncDisks } from "./measuring.ts";
 import type { TlsTask } from "./tls_worker.ts";
+import { bareCommand } from "./tools.ts";
 
 /** Bytes of a piece: about what a chunk, and what a small file of the bench has. */
 const PIECE_BYTES = { chunk: 1024 * 1024, small: 9 * 1024 } as const;
@@ -24,6 +25,15 @@ export interface StageRate {
   all: number;
 }
 
+/** All that limits are derived from. */
+export interface Speeds {
+  stages: readonly StageRate[];
+  /** What a program of one line takes, from its start to its end: nothing that is run as a command takes less. */
+  startSeconds: number;
+  /** What 1 KiB at the end of a file takes until it is on the disk. */
+  syncSeconds: number;
+}
+
 /** What is derived for. */
 export type Operation =
   | "put"
@@ -34,7 +44,11 @@ export type Operation =
   | "put small"
   | "put small again"
   | "get small"
-  | "replicate";
+  | "replicate"
+  | "put one"
+  | "serve one"
+  | "prune"
+  | "open";
 
 /** What of the text's bytes is left by zstd; measured beside the others. */
 const TEXT_SHARE = 0.4;
@@ -42,13 +56,24 @@ const TEXT_SHARE = 0.4;
 /** One stage's part in an operation: how many bytes go through it for each byte of the file. */
 type Part = [stage: StageRate["stage"], share?: number];
 
-/** Which stages a byte goes through. What a disk does goes on beside the processor; all else takes turns on it. */
-const PARTS: Readonly<Record<Operation, { piece: PieceSize; parts: readonly Part[] }>> = {
+/** What an operation is made of. */
+interface Makeup {
+  /** How large the pieces are that its stages work on. */
+  piece: PieceSize;
+  /** Which stages a byte goes through. What a disk does goes on beside the processor; all else takes turns on it. */
+  parts: readonly Part[];
+  /** How many times it waits for the disk to have what little there is. */
+  syncs?: number;
+  /** It happens in a program that runs already. */
+  isServed?: boolean;
+}
+
+const MAKEUP: Readonly<Record<Operation, Makeup>> = {
   "put": {
     piece: "chunk",
     parts: [["read"], ["cut"], ["HMAC"], ["seal"], ["SHA-256"], ["append"], ["sync"]],
   },
-  "put again": { piece: "chunk", parts: [["read"], ["cut"], ["HMAC"]] },
+  "put again": { piece: "chunk", parts: [["read"], ["cut"], ["HMAC"]], syncs: 1 },
   "put text": {
     piece: "chunk",
     parts: [
@@ -66,14 +91,26 @@ const PARTS: Readonly<Record<Operation, { piece: PieceSize; parts: readonly Part
   "get": { piece: "chunk", parts: [["read"], ["open"], ["HMAC"], ["append"]] },
   "get text": {
     piece: "chunk",
-    parts: [["read", TEXT_SHARE], ["open", TEXT_SHARE], ["HMAC"], ["append"]],
+    parts: [["read", TEXT_SHARE], ["open", TEXT_SHARE], ["unzstd"], ["HMAC"], ["append"]],
   },
   "put small": {
     piece: "small",
-    parts: [["read files"], ["HMAC"], ["seal"], ["SHA-256"], ["append"], ["sync"]],
+    parts: [
+      ["list files"],
+      ["read files"],
+      ["HMAC"],
+      ["seal"],
+      ["SHA-256"],
+      ["append"],
+      ["enter rows"],
+      ["sync"],
+    ],
   },
-  "put small again": { piece: "small", parts: [["read files"], ["HMAC"]] },
-  "get small": { piece: "small", parts: [["read"], ["open"], ["HMAC"], ["write files"]] },
+  "put small again": { piece: "small", parts: [["list files"], ["look up"]] },
+  "get small": {
+    piece: "small",
+    parts: [["look up"], ["read"], ["open"], ["HMAC"], ["write files"]],
+  },
   "replicate": {
     piece: "chunk",
     parts: [
@@ -87,46 +124,122 @@ const PARTS: Readonly<Record<Operation, { piece: PieceSize; parts: readonly Part
       ["sync", 2],
     ],
   },
+  "put one": { piece: "small", parts: [], syncs: 1 },
+  "serve one": { piece: "small", parts: [], syncs: 1, isServed: true },
+  "prune": { piece: "small", parts: [["look up"], ["enter rows", 0.5]], syncs: 1 },
+  "open": { piece: "small", parts: [] },
 };
 
-const STAGES: readonly { stage: StageName; pieces: readonly PieceSize[] }[] = [
+interface Stage {
+  stage: StageName;
+  pieces: readonly PieceSize[];
+  /** Where a runtime has two ways, the faster one counts: for one core and for all of them, each by itself. */
+  ways?: readonly Way[];
+}
+
+const WAYS: readonly Way[] = ["here", "beside"];
+
+const STAGES: readonly Stage[] = [
   { stage: "read", pieces: ["chunk", "small"] },
+  { stage: "list files", pieces: ["small"] },
   { stage: "read files", pieces: ["small"] },
   { stage: "cut", pieces: ["chunk"] },
-  { stage: "HMAC", pieces: ["chunk", "small"] },
+  { stage: "HMAC", pieces: ["chunk", "small"], ways: WAYS },
   { stage: "zstd", pieces: ["chunk"] },
-  { stage: "seal", pieces: ["chunk", "small"] },
-  { stage: "open", pieces: ["chunk", "small"] },
-  { stage: "SHA-256", pieces: ["chunk", "small"] },
+  { stage: "unzstd", pieces: ["chunk"] },
+  { stage: "seal", pieces: ["chunk", "small"], ways: WAYS },
+  { stage: "open", pieces: ["chunk", "small"], ways: WAYS },
+  { stage: "SHA-256", pieces: ["chunk", "small"], ways: WAYS },
   { stage: "append", pieces: ["chunk", "small"] },
   { stage: "write files", pieces: ["small"] },
+  { stage: "look up", pieces: ["small"] },
+  { stage: "enter rows", pieces: ["small"] },
   { stage: "sync", pieces: ["chunk", "small"] },
 ];
 
-/** Measures every stage; some ten seconds. `folder` is where files go. */
+/** Bytes that a stage works through on one core. */
+const STAGE_BYTES: Readonly<Record<PieceSize, number>> = {
+  chunk: 128 * 1024 * 1024,
+  small: 24 * 1024 * 1024,
+};
+
+/** Stages that a disk which is still busy would slow down. */
+const ON_DISK: ReadonlySet<StageName> = new Set(["append", "write files", "sync"]);
+
+/** How often a start, and a single sync, are measured. */
+const SINGLE_RUNS = 21;
+
+/**
+ * Measures every stage; some thirty seconds.
+ *
+ * @param folder where files go
+ * @param only which stages, of how small a share of the usual bytes; neither a connection, a start nor a sync then: a look
+ * at whether it works
+ */
 export async function measureStages(
   folder: string,
-  { onStep }: { onStep: (text: string) => void },
-): Promise<StageRate[]> {
+  { onStep, only }: {
+    onStep: (text: string) => void;
+    only?: { stages: readonly StageName[]; share: number };
+  },
+): Promise<Speeds> {
   const cores = navigator.hardwareConcurrency;
-  const rates: StageRate[] = [];
-  for (const { stage, pieces } of STAGES) {
+  const stages: StageRate[] = [];
+  const chosen = STAGES.filter(({ stage }) => only?.stages.includes(stage) ?? true);
+  for (const { stage, pieces, ways = WAYS.slice(0, 1) } of chosen) {
     for (const piece of pieces) {
       onStep(`limit: ${stage}, pieces of ${PIECE_BYTES[piece] / 1024} KiB`);
-      const bytes = (piece === "chunk" ? 128 : 8) * 1024 * 1024;
-      const task = { stage, bytes, piece: PIECE_BYTES[piece] };
-      const one = await rateOf(folder, task, 1);
-      // A disk is one, however many write to it.
-      const all = stage === "sync" ? one : await rateOf(folder, task, cores);
-      rates.push({ stage, piece, one, all });
+      const task = {
+        stage,
+        bytes: STAGE_BYTES[piece] * (only?.share ?? 1),
+        piece: PIECE_BYTES[piece],
+      };
+      let [one, all] = [0, 0];
+      for (const way of ways) {
+        const alone = await rateOf(folder, { ...task, way }, 1);
+        one = Math.max(one, alone);
+        // A disk is one, however many write to it.
+        all = Math.max(all, stage === "sync" ? one : await rateOf(folder, { ...task, way }, cores));
+      }
+      stages.push({ stage, piece, one, all });
     }
   }
+  if (only !== undefined) return { stages, startSeconds: 0, syncSeconds: 0 };
   onStep("limit: TLS on loopback");
-  const tls = await tlsRate(128 * 1024 * 1024);
+  const tls = await tlsRate(STAGE_BYTES.chunk);
   for (const piece of ["chunk", "small"] as const) {
-    rates.push({ stage: "TLS", piece, one: tls, all: tls });
+    stages.push({ stage: "TLS", piece, one: tls, all: tls });
   }
-  return rates;
+  onStep("limit: a start, and a single sync");
+  const [startSeconds, syncSeconds] = [await bareStart(folder), await bareSync(folder)];
+  return { stages, startSeconds, syncSeconds };
+}
+
+/** What a program of one line takes, that is run as GoVault is. */
+async function bareStart(root: string): Promise<number> {
+  const folder = await Deno.makeTempDir({ dir: root });
+  const command = { ...await bareCommand(folder), cwd: folder, env: {} };
+  const seconds: number[] = [];
+  for (let i = 0; i < SINGLE_RUNS; i++) seconds.push((await measure(command)).seconds);
+  await Deno.remove(folder, { recursive: true });
+  return median(seconds);
+}
+
+async function bareSync(root: string): Promise<number> {
+  const folder = await Deno.makeTempDir({ dir: root });
+  const seconds: number[] = [];
+  for (let i = 0; i < SINGLE_RUNS; i++) seconds.push(await appendAndSync(join(folder, "file")));
+  await Deno.remove(folder, { recursive: true });
+  return median(seconds);
+}
+
+/** The least that a put of something small can do: 1 KiB at the end of a file, on the disk. Seconds. */
+export async function appendAndSync(path: string): Promise<number> {
+  const begin = performance.now();
+  using file = await Deno.open(path, { append: true, create: true });
+  await file.write(new Uint8Array(1024));
+  await file.syncData();
+  return (performance.now() - begin) / 1000;
 }
 
 /** Bytes a second of so many threads together. */
@@ -147,7 +260,7 @@ async function rateOf(
     for (let i = 0; i < threads; i++) await Deno.mkdir(join(folder, String(i)));
     await all((i) => ({ ...task, folder: join(folder, String(i)) }));
     const seconds = await medianOfThree(async () => {
-      await syncDisks();
+      if (ON_DISK.has(task.stage)) await syncDisks();
       const answers = await all(() => "run");
       return Math.max(...answers.map((each) => each === "ready" ? 0 : each.seconds));
     });
@@ -196,28 +309,48 @@ async function tlsRate(bytes: number): Promise<number> {
   }
 }
 
+/** How much an operation works on. */
+export interface Work {
+  /** Of the file, or of all files. */
+  bytes: number;
+  /** Files or versions, where it is their number and not their bytes that counts. */
+  pieces?: number;
+}
+
 /**
- * The shortest time that an operation could take, in seconds: all cores are always busy, and the disk, which works beside
- * them, is not what all wait for.
- *
- * @param bytes of the file, or of all files
+ * The shortest time that an operation could take, in seconds: the program's start, then all cores are always busy, and the
+ * disk, which works beside them, is not what all wait for; but for the last sync of what little there is.
  */
 export function bestSeconds(
   operation: Operation,
-  { bytes, rates }: { bytes: number; rates: readonly StageRate[] },
+  { bytes, pieces }: Work,
+  { stages, startSeconds, syncSeconds }: Speeds,
 ): number {
-  const { piece, parts } = PARTS[operation];
+  const { piece, parts, syncs = 0, isServed = false } = MAKEUP[operation];
+  const amount = pieces === undefined ? bytes : pieces * PIECE_BYTES[piece];
   let [processor, disk] = [0, 0];
   for (const [stage, share = 1] of parts) {
-    const rate = rates.find((each) => each.stage === stage && each.piece === piece) ??
-      rates.find((each) => each.stage === stage);
+    const rate = stages.find((each) => each.stage === stage && each.piece === piece) ??
+      stages.find((each) => each.stage === stage);
     if (rate === undefined) throw new Error(`Cannot derive ${operation}: no rate of ${stage}`);
-    const seconds = bytes * share / rate.all;
+    const seconds = amount * share / rate.all;
     if (stage === "sync") disk += seconds;
     else processor += seconds;
   }
-  return Math.max(processor, disk);
+  const start = isServed ? 0 : startSeconds;
+  return start + Math.max(processor, disk) + syncs * syncSeconds;
 }
 
+/** All stages that are measured. */
+export const STAGE_NAMES: readonly StageRate["stage"][] = [
+  ...STAGES.map(({ stage }) => stage),
+  "TLS",
+];
+
 /** All operations that a limit is derived for. */
-export const OPERATIONS = Object.keys(PARTS) as Operation[];
+export const OPERATIONS = Object.keys(MAKEUP) as Operation[];
+
+/** Bytes of a piece. */
+export function pieceBytes(piece: PieceSize): number {
+  return PIECE_BYTES[piece];
+}

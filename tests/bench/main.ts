@@ -6,53 +6,59 @@
 import { parseArgs } from "@std/cli/parse-args";
 import { join } from "@std/path";
 import { prepare } from "./cases.ts";
-import { compare } from "./compare.ts";
+import { compare, type StepResult } from "./compare.ts";
 import { comparisonTable, readRun } from "./compare_runs.ts";
 import { measureStages } from "./limit.ts";
 import { compareMemory } from "./memory.ts";
 import { compareNetwork } from "./network.ts";
 import { picture } from "./picture.ts";
+import { comparePrune } from "./prune.ts";
 import { asDocument, limitTables, tables } from "./report.ts";
 import { compareScale } from "./scale.ts";
 import { compareServed } from "./served.ts";
 import { findTools, govaultCommand } from "./tools.ts";
 
 const HELP =
-  `deno task bench [--runs N] [--size MIB] [--quick] [--dir DIR] [--json FILE] [--svg FILE]
-deno task bench limit [--size MIB] [--dir DIR]
+  `deno task bench [--runs N] [--size MIB] [--versions N] [--quick] [--json FILE] [--svg FILE]
+deno task bench (local | served | prune | --network) [the same]
+deno task bench limit [--size MIB]
 deno task bench compare A B
-deno task bench scale [--quick] [--dir DIR] [--json FILE]
-deno task bench served [--runs N] [--dir DIR]
-deno task bench --memory [--gib N,N] [--dir DIR]
-deno task bench --network [--runs N] [--size MIB] [--gib N] [--dir DIR]
+deno task bench scale [--quick] [--json FILE]
+deno task bench --memory [--gib N,N]
 
-Compares GoVault with whichever of restic and borg are installed. GoVault is the
-program that GOVAULT_BIN names, or ./govault, or else the source. "of limit" is
-how much was reached of the speed that this machine could do at best, if all its
-cores were always busy with what must be done.
+Compares GoVault with whichever of restic, borg and Syncthing are installed. GoVault
+is what --program or GOVAULT_BIN names, or ./govault, or else the source. "of limit"
+is how much was reached of the speed that this machine could do at best, if all its
+cores were always busy with what must be done. For a compiled program run this with
+the Deno that it was compiled with, as the limit is that of the Deno that runs this.
 
+  local        only puts and gets on this machine, beside restic and borg
+  served       only puts of 1 KiB that a running node does, 100 of them
+  prune        only a prune, beside restic
+  --network    only nodes on loopback, beside Syncthing; with a get by a node that
+               holds nothing, and the memory of one that receives much
   limit        instead: what each stage can do alone, and what follows from it
   compare A B  instead: two files that --json wrote, side by side
   scale        instead: how cost grows with files, versions, keys, chunks and nodes;
                an hour or two and 60 GB of disk, with --quick a minute or two
-
-  served       instead: puts of 1 KiB that a running node does, 100 of them
+  --memory     instead: the most memory held at a put and a get of 1 and 8 GiB
 
   --runs N     how often each thing is done; medians are shown (default 5)
   --size MIB   size of the large file (default 512)
+  --versions N snapshots that restic makes before it prunes half of them; 1000
+               take it some minutes (default 1000)
   --quick      one run, 64 MiB, 1000 small files: a look, not a measurement
+  --program F  the compiled program to measure
   --dir DIR    where data and repositories go (default: the temporary folder)
   --json FILE  also writes every sample to FILE
   --svg FILE   also draws the medians
-  --memory     instead: the most memory held at a put and a get of 1 and 8 GiB
-  --network    instead: nodes on loopback, beside Syncthing if it is installed
   --gib N,N    other sizes for --memory; for --network what a node receives (8)
 `;
 
 // `deno task bench -- limit` hands the two dashes on.
 const flags = parseArgs(Deno.args[0] === "--" ? Deno.args.slice(1) : Deno.args, {
   boolean: ["quick", "memory", "network", "help"],
-  string: ["runs", "size", "dir", "json", "svg", "gib"],
+  string: ["runs", "size", "versions", "program", "dir", "json", "svg", "gib"],
   unknown: (argument) => {
     if (!argument.startsWith("-")) return true; // judged below
     console.error(`Cannot run the benchmark: it knows no ${argument}; see --help`);
@@ -73,24 +79,67 @@ function onStep(text: string): void {
   console.error(text);
 }
 
-async function comparison(root: string): Promise<boolean> {
-  const runs = count(flags.runs, flags.quick ? 1 : 5);
-  const largeBytes = count(flags.size, flags.quick ? 64 : 512) * 1024 * 1024;
-  const smallFiles = flags.quick ? 1000 : 10_000;
-  const tools = await findTools();
-  const versions = tools.map(({ version }) => version);
+const SMALL_FILES = 10_000;
+const runs = count(flags.runs, flags.quick ? 1 : 5);
+const largeBytes = count(flags.size, flags.quick ? 64 : 512) * 1024 * 1024;
+
+/** Puts and gets on this machine. */
+async function local(root: string): Promise<StepResult[]> {
   onStep("making the data");
   const [data, scratch] = [join(root, "data"), join(root, "scratch")];
   await Deno.mkdir(data);
   await Deno.mkdir(scratch);
+  const smallFiles = flags.quick ? SMALL_FILES / 10 : SMALL_FILES;
   const groups = await prepare(data, { largeBytes, smallFiles });
-  const rates = await measureStages(scratch, { onStep });
-  const results = await compare({ tools, groups, runs, data, scratch, onStep });
+  return await compare({ tools: await findTools(), groups, runs, data, scratch, onStep });
+}
+
+function network(
+  scratch: string,
+  { onlyPuts }: { onlyPuts: boolean },
+): Promise<StepResult[]> {
+  const receivedGib = flags.quick || onlyPuts ? 0 : Number(flags.gib ?? 8);
+  return compareNetwork({ runs, largeBytes, onlyPuts, receivedGib, scratch, onStep });
+}
+
+function served(scratch: string): Promise<StepResult[]> {
+  return compareServed({ runs: count(flags.runs, flags.quick ? 20 : 100), scratch, onStep });
+}
+
+function prune(scratch: string): Promise<StepResult[]> {
+  const versions = count(flags.versions, flags.quick ? 50 : 1000);
+  return comparePrune({
+    versions,
+    versionsAlone: flags.quick ? 0 : 10_000,
+    runs,
+    scratch,
+    onStep,
+  });
+}
+
+/** All of it in one run. */
+async function everything(root: string): Promise<StepResult[]> {
+  return [
+    ...await local(root),
+    ...await network(root, { onlyPuts: true }),
+    ...await compareServed({ runs: flags.quick ? 20 : 100, scratch: root, onStep }),
+    ...await prune(root),
+  ];
+}
+
+/** Measures what the machine can do, then what `measurements` says, and reports. */
+async function comparison(
+  root: string,
+  measurements: (root: string) => Promise<StepResult[]>,
+): Promise<boolean> {
+  const versions = (await findTools()).map(({ version }) => version);
+  const speeds = await measureStages(root, { onStep });
+  const results = await measurements(root);
   const machine = `${navigator.hardwareConcurrency} cores, ${Deno.build.os} ${Deno.build.arch}`;
   console.log(`\n${versions.join("; ")}; ${machine}; medians of ${runs}\n`);
-  console.log(tables(results, rates));
+  console.log(tables(results, speeds));
   const about = { time: new Date().toISOString(), machine, versions, runs };
-  const found = asDocument(results, rates, about);
+  const found = asDocument(results, speeds, about);
   const outputs = [
     [flags.json, () => `${JSON.stringify(found, null, 2)}\n`],
     [flags.svg, () => picture(found)],
@@ -102,8 +151,8 @@ async function comparison(root: string): Promise<boolean> {
 }
 
 async function limit(root: string): Promise<boolean> {
-  const rates = await measureStages(root, { onStep });
-  console.log(limitTables(rates, count(flags.size, 512) * 1024 * 1024));
+  const speeds = await measureStages(root, { onStep });
+  console.log(limitTables(speeds, { bytes: largeBytes, files: SMALL_FILES }));
   return true;
 }
 
@@ -120,17 +169,6 @@ async function scale(root: string): Promise<boolean> {
   return met;
 }
 
-async function served(root: string): Promise<boolean> {
-  console.log(`govault, ${govaultCommand().label}`);
-  const { text, met } = await compareServed({
-    runs: count(flags.runs, 100),
-    scratch: root,
-    onStep,
-  });
-  console.log(text);
-  return met;
-}
-
 async function compareRuns([a, b, ...more]: string[]): Promise<boolean> {
   if (a === undefined || b === undefined || more.length > 0) {
     throw new Error("Cannot compare: name two files that --json wrote");
@@ -142,15 +180,20 @@ async function compareRuns([a, b, ...more]: string[]): Promise<boolean> {
 /** What the words and flags ask for. */
 function chosen(): (root: string) => Promise<boolean> {
   const [word, ...rest] = flags._.map(String);
+  const parts: Record<string, (root: string) => Promise<StepResult[]>> = { local, served, prune };
+  const part = parts[word ?? ""];
+  if (part !== undefined && rest.length === 0) return (root) => comparison(root, part);
   if (word === "limit" && rest.length === 0) return limit;
   if (word === "scale" && rest.length === 0) return scale;
-  if (word === "served" && rest.length === 0) return served;
   if (word === "compare") return () => compareRuns(rest);
   if (word !== undefined) {
     console.error(`Cannot run the benchmark: it knows no ${word}; see --help`);
     Deno.exit(2);
   }
-  return flags.memory ? memory : flags.network ? network : comparison;
+  if (flags.memory) return memory;
+  return flags.network
+    ? (root) => comparison(root, () => network(root, { onlyPuts: false }))
+    : (root) => comparison(root, everything);
 }
 
 async function memory(root: string): Promise<boolean> {
@@ -161,22 +204,12 @@ async function memory(root: string): Promise<boolean> {
   return met;
 }
 
-async function network(root: string): Promise<boolean> {
-  console.log(`govault, ${govaultCommand().label}`);
-  const { text, met } = await compareNetwork({
-    runs: count(flags.runs, flags.quick ? 1 : 5),
-    largeBytes: count(flags.size, flags.quick ? 64 : 512) * 1024 * 1024,
-    receivedGib: flags.quick ? 0 : Number(flags.gib ?? 8),
-    scratch: root,
-    onStep,
-  });
-  console.log(text);
-  return met;
-}
-
 if (flags.help) {
   console.log(HELP);
   Deno.exit(0);
+}
+if (typeof flags.program === "string") {
+  Deno.env.set("GOVAULT_BIN", await Deno.realPath(flags.program)); // nodes are started by it too
 }
 const run = chosen();
 const parent = typeof flags.dir === "string" ? { dir: flags.dir } : {};

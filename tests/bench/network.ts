@@ -5,7 +5,10 @@
 
 import { join } from "@std/path";
 import { Cluster, type ClusterNode, connected, until } from "../helpers/cluster.ts";
+import type { Row } from "./cases.ts";
+import type { Sample, StepResult } from "./compare.ts";
 import { EDITS, noisePieces, writeEdited, writePieces } from "./data.ts";
+import { OURS } from "./goals.ts";
 import { syncDisks, watchPeak } from "./measuring.ts";
 import { SyncthingPair } from "./syncthing.ts";
 
@@ -13,14 +16,15 @@ import { SyncthingPair } from "./syncthing.ts";
 export interface NetworkOptions {
   runs: number;
   largeBytes: number;
+  /** Only puts to one replica. */
+  onlyPuts?: boolean;
   /** GiB that a node receives while its memory is watched; 0 leaves that out. */
   receivedGib: number;
   scratch: string;
   onStep: (text: string) => void;
 }
 
-/** Goals, as ratios of one run. */
-const GOALS = { firstPut: 1.3, secondPut: 5, remoteGet: 1.5, receiveBytes: 300 * 1024 * 1024 };
+const RECEIVE_BYTES_GOAL = 300 * 1024 * 1024;
 
 /** Both have nodes that run all the time: what these put first, so that they are as they are then, counts for nothing. */
 const WARM_BYTES = 64 * 1024 * 1024;
@@ -32,11 +36,11 @@ interface Seconds {
   remoteGet: number[];
 }
 
-/** Measures all of it; a report, and whether the goals were met. */
+/** Measures all of it. */
 export async function compareNetwork(
   options: NetworkOptions,
-): Promise<{ text: string; met: boolean }> {
-  const { scratch, runs, largeBytes, onStep } = options;
+): Promise<StepResult[]> {
+  const { scratch, runs, largeBytes, onlyPuts = false, onStep } = options;
   const [first, second] = [join(scratch, "first.bin"), join(scratch, "second.bin")];
   await writePieces(first, noisePieces(largeBytes, 1));
   await writeEdited(first, second);
@@ -46,20 +50,21 @@ export async function compareNetwork(
   const theirs: Pick<Seconds, "firstPut" | "secondPut"> = { firstPut: [], secondPut: [] };
   for (let run = 0; run < runs; run++) {
     onStep(`run ${run + 1} of ${runs}: govault`);
-    await runOurs({ scratch, warm, first, second, seconds: ours });
+    await runOurs({ scratch, warm, first, second, onlyPuts, seconds: ours });
     onStep(`run ${run + 1} of ${runs}: syncthing`);
     await runTheirs({ scratch, warm, first, second, seconds: theirs });
   }
-  const peak = options.receivedGib > 0 ? await receive(options) : null;
-  return report({ ours, theirs, peak, largeBytes });
+  const results = resultsOf({ ours, theirs, largeBytes });
+  return options.receivedGib > 0 ? [...results, await receive(options)] : results;
 }
 
 async function runOurs(
-  { scratch, warm, first, second, seconds }: {
+  { scratch, warm, first, second, onlyPuts, seconds }: {
     scratch: string;
     warm: string;
     first: string;
     second: string;
+    onlyPuts: boolean;
     seconds: Seconds;
   },
 ): Promise<void> {
@@ -74,6 +79,7 @@ async function runOurs(
   };
   seconds.firstPut.push(await put(first));
   seconds.secondPut.push(await put(second));
+  if (onlyPuts) return;
 
   // The third may hold nothing for the others, so all that it gets comes over the wire.
   const c = await cluster.add("c", { owner: true, flags: ["--capacity", "0"] });
@@ -115,8 +121,8 @@ async function runTheirs(
   }
 }
 
-/** The most memory that a node holds while it receives some GiB. */
-async function receive({ scratch, receivedGib, onStep }: NetworkOptions): Promise<number | null> {
+/** A node that receives some GiB: how long that takes, and the most memory that it holds. */
+async function receive({ scratch, receivedGib, onStep }: NetworkOptions): Promise<StepResult> {
   onStep(`a node receives ${receivedGib} GiB`);
   await using cluster = await Cluster.make(scratch);
   const a = await cluster.add("a");
@@ -125,13 +131,20 @@ async function receive({ scratch, receivedGib, onStep }: NetworkOptions): Promis
   const ending = Promise.withResolvers<void>();
   const peak = watchPeak({ pid: b.pid, status: ending.promise });
   const path = join(scratch, "gibibyte.bin");
+  let seconds = 0;
   for (let i = 0; i < receivedGib; i++) {
     await writePieces(path, noisePieces(1024 ** 3, 100 + i));
-    await a.ok("put", path, "--copies", "2");
+    seconds += await timed(() => a.ok("put", path, "--copies", "2"));
     await Deno.remove(path);
   }
   ending.resolve();
-  return await peak;
+  const step: Row = {
+    title: `a node receives ${receivedGib} GiB`,
+    action: "other",
+    bytes: receivedGib * 1024 ** 3,
+    goals: [{ kind: "memory", bytes: RECEIVE_BYTES_GOAL }],
+  };
+  return { step, samples: new Map([[OURS, [{ seconds, peakBytes: await peak, addedBytes: 0 }]]]) };
 }
 
 async function timed(work: () => Promise<unknown>): Promise<number> {
@@ -140,57 +153,45 @@ async function timed(work: () => Promise<unknown>): Promise<number> {
   return (performance.now() - begin) / 1000;
 }
 
-function median(values: readonly number[]): number | null {
-  if (values.length === 0) return null;
-  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)]!;
-}
-
-function report(
-  { ours, theirs, peak, largeBytes }: {
+function resultsOf(
+  { ours, theirs, largeBytes }: {
     ours: Seconds;
     theirs: Pick<Seconds, "firstPut" | "secondPut">;
-    peak: number | null;
     largeBytes: number;
   },
-): { text: string; met: boolean } {
-  let met = true;
-  const verdict = (holds: boolean) => {
-    if (!holds) met = false;
-    return holds ? "met" : "MISSED";
-  };
-  const seconds = (value: number | null) => value === null ? "-" : `${value.toFixed(2)} s`;
-  const against = (what: string, mine: number | null, rival: number | null, times: number) => {
-    const line = `${what}: ${seconds(mine)}, syncthing ${seconds(rival)}`;
-    if (mine === null || rival === null) return line;
-    const ratio = rival / mine;
-    return `${line}: ${ratio.toFixed(2)} times as fast; goal ${times}: ${verdict(ratio >= times)}`;
-  };
-  const [local, remote] = [median(ours.localGet)!, median(ours.remoteGet)!];
+): StepResult[] {
   const size = `${(largeBytes / 1024 ** 2).toFixed(0)} MiB`;
-  const lines = [
-    against(
-      `put of ${size} until two nodes hold it durably`,
-      median(ours.firstPut),
-      median(theirs.firstPut),
-      GOALS.firstPut,
-    ),
-    against(
-      `put again after ${EDITS.count} edits of 4 KiB, 1 MiB inserted`,
-      median(ours.secondPut),
-      median(theirs.secondPut),
-      GOALS.secondPut,
-    ),
-    `get by a node that holds nothing, from two: ${seconds(remote)}, local ${seconds(local)}: ${
-      (remote / local).toFixed(2)
-    } times; goal at most ${GOALS.remoteGet}: ${verdict(remote / local <= GOALS.remoteGet)}`,
+  const result = (step: Row, programs: Record<string, number[]>): StepResult[] => {
+    const samples = Object.entries(programs).filter(([, all]) => all.length > 0)
+      .map(([name, all]) => [name, all.map(sampleOf)] as const);
+    return programs[OURS]!.length === 0 ? [] : [{ step, samples: new Map(samples) }];
+  };
+  return [
+    ...result({
+      title: `put ${size} until two nodes hold it durably`,
+      action: "other",
+      bytes: largeBytes,
+      goals: [{ kind: "faster", than: "syncthing", times: 1.7 }, { kind: "limit", share: 0.6 }],
+      limit: "replicate",
+    }, { [OURS]: ours.firstPut, syncthing: theirs.firstPut }),
+    ...result({
+      title: `the same again after ${EDITS.count} edits of 4 KiB, 1 MiB inserted`,
+      action: "other",
+      bytes: largeBytes + EDITS.insertedBytes,
+      goals: [{ kind: "faster", than: "syncthing", times: 5 }],
+      limit: "put again",
+    }, { [OURS]: ours.secondPut, syncthing: theirs.secondPut }),
+    ...result({
+      title: "get by a node that holds nothing, from two",
+      action: "other",
+      bytes: largeBytes + EDITS.insertedBytes,
+      goals: [{ kind: "slower", than: LOCAL_GET, times: 1.5 }],
+    }, { [OURS]: ours.remoteGet, [LOCAL_GET]: ours.localGet }),
   ];
-  if (peak !== null) {
-    const mib = (peak / 1024 ** 2).toFixed(0);
-    lines.push(
-      `most memory of a node that receives: ${mib} MiB; goal at most 300: ${
-        verdict(peak <= GOALS.receiveBytes)
-      }`,
-    );
-  }
-  return { text: lines.join("\n") + "\n", met };
+}
+
+const LOCAL_GET = "a local get";
+
+function sampleOf(seconds: number): Sample {
+  return { seconds, peakBytes: null, addedBytes: 0 };
 }

@@ -9,6 +9,7 @@ const COLOURS: Readonly<Record<string, string>> = {
   govault: "#2563eb",
   restic: "#9ca3af",
   borg: "#d1a054",
+  syncthing: "#5eaaa8",
 };
 
 /** An SVG of all steps that a program other than ours did too; readable on light and on dark. */

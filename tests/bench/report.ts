@@ -1,29 +1,16 @@
 /** What came out: medians, ratios, goals met or missed, as a table and as JSON. Pure. */
 
-import { type Goal, PEAK_BYTES_GOAL, type Step } from "./cases.ts";
+import { PEAK_BYTES_GOAL, type Row } from "./cases.ts";
 import type { Sample, StepResult } from "./compare.ts";
-import { bestSeconds, type Operation, OPERATIONS, type StageRate } from "./limit.ts";
+import { judge, mebibytes, OURS, percent, type Verdict } from "./goals.ts";
+import { bestSeconds, type Operation, OPERATIONS, pieceBytes, type Speeds } from "./limit.ts";
 import { median } from "./measuring.ts";
-
-/** The program that the goals are for. */
-const OURS = "govault";
 
 /** Medians of one program at one step. */
 export interface Median {
   seconds: number;
   peakBytes: number | null;
   addedBytes: number;
-}
-
-/** How a goal was met. */
-export interface Verdict {
-  step: string;
-  /** The goal, in words. */
-  goal: string;
-  /** What came out, in words. */
-  measured: string;
-  /** `null` if there was nothing to compare with. */
-  met: boolean | null;
 }
 
 /** The medians of a program's samples, each figure by itself. */
@@ -36,101 +23,81 @@ export function medianOf(samples: readonly Sample[]): Median {
   };
 }
 
-/** Every goal, held against what was measured; the memory over all steps last. */
-export function verdicts(results: readonly StepResult[]): Verdict[] {
+/** Every goal, held against what was measured; the memory over all puts and gets last. */
+export function verdicts(results: readonly StepResult[], speeds: Speeds | null): Verdict[] {
   const found = results.flatMap(({ step, samples }) => {
     const medians = new Map([...samples].map(([name, all]) => [name, medianOf(all)]));
-    return step.goals.map((goal) => ({ step: step.title, ...judge(goal, medians) }));
+    const seconds = samples.get(OURS)!.map((sample) => sample.seconds);
+    const measured = { medians, seconds, limitSeconds: limitOf(step, speeds) };
+    return step.goals.map((goal) => ({ step: step.title, ...judge(goal, measured) }));
   });
-  const peaks = results.flatMap(({ samples }) => samples.get(OURS) ?? [])
-    .map(({ peakBytes }) => peakBytes).filter((peak) => peak !== null);
+  const peaks = results.filter(({ step }) => step.action !== "other")
+    .flatMap(({ samples }) => samples.get(OURS) ?? [])
+    .flatMap(({ peakBytes }) => peakBytes === null ? [] : [peakBytes]);
+  if (peaks.length === 0) return found;
   const peak = Math.max(...peaks);
   return [...found, {
-    step: "all of it",
+    step: "all puts and gets",
     goal: `at most ${mebibytes(PEAK_BYTES_GOAL)} MiB of memory`,
-    measured: peaks.length === 0 ? "not measured" : `${mebibytes(peak)} MiB`,
-    met: peaks.length === 0 ? null : peak <= PEAK_BYTES_GOAL,
+    measured: `${mebibytes(peak)} MiB`,
+    met: peak <= PEAK_BYTES_GOAL,
+    isBeyondLimit: false,
   }];
 }
 
-function judge(goal: Goal, medians: Map<string, Median>): Omit<Verdict, "step"> {
-  const ours = medians.get(OURS)!;
-  const restic = medians.get("restic")?.seconds;
-  const rivals = [...medians].filter(([name]) => name !== OURS).map(([, { seconds }]) => seconds);
-  switch (goal.kind) {
-    case "faster": {
-      const times = goal.times === 1 ? "" : `${goal.times} times `;
-      const words = `at least ${times}as fast as ${goal.than}`;
-      const rival = goal.than === "restic"
-        ? restic
-        : rivals.length > 0
-        ? Math.min(...rivals)
-        : undefined;
-      if (rival === undefined) return { goal: words, measured: "no rival installed", met: null };
-      const ratio = rival / ours.seconds;
-      return { goal: words, measured: `${ratio.toFixed(2)} times`, met: ratio >= goal.times };
-    }
-    case "time": {
-      const words = `at most ${goal.share} of ${goal.of}'s time`;
-      if (restic === undefined) return { goal: words, measured: "no rival installed", met: null };
-      const share = ours.seconds / restic;
-      return { goal: words, measured: share.toFixed(2), met: share <= goal.share };
-    }
-    case "added":
-      return {
-        goal: `at most ${(goal.bytes / 1e6).toFixed(0)} MB added`,
-        measured: `${(ours.addedBytes / 1e6).toFixed(1)} MB`,
-        met: ours.addedBytes <= goal.bytes,
-      };
-  }
+/** The shortest time that a row could take; `null` where none is derived. */
+function limitOf({ limit, bytes, pieces }: Row, speeds: Speeds | null): number | null {
+  if (limit === undefined || speeds === null) return null;
+  return bestSeconds(limit, { bytes, ...(pieces === undefined ? {} : { pieces }) }, speeds);
 }
 
-function mebibytes(bytes: number): string {
-  return (bytes / 1024 / 1024).toFixed(0);
-}
-
-/** How much of the speed that is possible was reached: 1 is all of it. `null` where no limit is derived. */
-function shareOfLimit(
-  { limit, bytes }: Step,
-  { seconds, rates }: { seconds: number; rates: readonly StageRate[] },
-): number | null {
-  if (limit === undefined || rates.length === 0) return null;
-  return bestSeconds(limit, { bytes, rates }) / seconds;
-}
-
-function percent(share: number | null): string {
-  return share === null ? "" : `${(100 * share).toFixed(0)}%`;
+/** Seconds; of what takes less than a tenth of one, more digits. */
+function inSeconds(seconds: number): string {
+  return seconds.toFixed(seconds < 0.1 ? 4 : 2);
 }
 
 /** The medians and the verdicts as two tables of plain text. */
-export function tables(results: readonly StepResult[], rates: readonly StageRate[]): string {
-  const medians = results.flatMap(({ step, samples }) =>
-    [...samples].sort(([a], [b]) => Number(b === OURS) - Number(a === OURS) || (a < b ? -1 : 1))
+export function tables(results: readonly StepResult[], speeds: Speeds | null): string {
+  const medians = results.flatMap(({ step, samples }) => {
+    const limit = limitOf(step, speeds);
+    const rows = [...samples]
+      .sort(([a], [b]) => Number(b === OURS) - Number(a === OURS) || (a < b ? -1 : 1))
       .map(([name, all], i) => {
         const { seconds, peakBytes, addedBytes } = medianOf(all);
         return [
           i === 0 ? step.title : "",
           name,
-          seconds.toFixed(2),
-          (step.bytes / 1e6 / seconds).toFixed(step.bytes < 1e6 ? 3 : 0),
-          percent(shareOfLimit(step, { seconds, rates })),
-          peakBytes === null ? "?" : mebibytes(peakBytes),
+          inSeconds(seconds),
+          step.bytes === 0 ? "" : (step.bytes / 1e6 / seconds).toFixed(step.bytes < 1e6 ? 3 : 0),
+          limit === null ? "" : percent(limit / seconds),
+          peakBytes === null ? "" : mebibytes(peakBytes),
           step.action === "put" ? (addedBytes / 1e6).toFixed(addedBytes < 1e6 ? 3 : 1) : "",
         ];
-      })
-  );
-  const judged = verdicts(results).map(({ step, goal, measured, met }) => [
-    step,
-    goal,
-    measured,
-    met === null ? "-" : met ? "met" : "MISSED",
+      });
+    if (limit === null) return rows;
+    return [...rows, ["", "the limit", inSeconds(limit), "", "100%", "", ""]];
+  });
+  const judged = verdicts(results, speeds).map((each) => [
+    each.step,
+    each.goal,
+    each.measured,
+    each.atBest ?? "",
+    wordOf(each),
   ]);
   return [
     table([["", "", "s", "MB/s", "of limit", "peak MiB", "MB added"], ...medians], {
       leftColumns: 2,
     }),
-    table([["", "goal", "measured", ""], ...judged], { leftColumns: 4 }),
+    ...(judged.length === 0
+      ? []
+      : [table([["", "goal", "measured", "at the limit", ""], ...judged], { leftColumns: 5 })]),
   ].join("\n");
+}
+
+function wordOf({ met, isBeyondLimit }: Verdict): string {
+  if (met === null) return "-";
+  if (met) return "met";
+  return isBeyondLimit ? "MISSED: the goal lies beyond the limit" : "MISSED";
 }
 
 /** Columns as wide as they must be; the first ones flush left, the others right. */
@@ -144,21 +111,34 @@ export function table(rows: readonly string[][], { leftColumns }: { leftColumns:
   }).join("");
 }
 
-/** What each stage can do, and what follows for a file of so many bytes, as two tables. */
-export function limitTables(rates: readonly StageRate[], bytes: number): string {
-  const stages = rates.map(({ stage, piece, one, all }) => [
+/** What each stage can do, and what follows for a file of so many bytes and for so many small files, as two tables. */
+export function limitTables(
+  speeds: Speeds,
+  { bytes, files }: { bytes: number; files: number },
+): string {
+  const { startSeconds, syncSeconds } = speeds;
+  const stages = speeds.stages.map(({ stage, piece, one, all }) => [
     stage,
     piece,
+    (1e6 * pieceBytes(piece) / one).toFixed(1),
     (one / 1e6).toFixed(0),
     (all / 1e6).toFixed(0),
   ]);
   const best = OPERATIONS.map((operation) => {
-    const seconds = bestSeconds(operation, { bytes, rates });
-    return [operation, seconds.toFixed(2), (bytes / 1e6 / seconds).toFixed(0)];
+    const isSmall = operation.includes("small") || operation === "prune";
+    const work = isSmall ? { bytes: 0, pieces: files } : { bytes };
+    const what = isSmall ? `${operation}, ${files} of them` : operation;
+    return [what, inSeconds(bestSeconds(operation, work, speeds))];
   });
   return [
-    table([["stage", "pieces", "MB/s, a core", "MB/s, all"], ...stages], { leftColumns: 2 }),
-    table([[`at best, ${mebibytes(bytes)} MiB`, "s", "MB/s"], ...best], { leftColumns: 1 }),
+    table([["stage", "pieces", "µs a piece", "MB/s, a core", "MB/s, all"], ...stages], {
+      leftColumns: 2,
+    }),
+    table([["a program of one line, s", inSeconds(startSeconds)], [
+      "1 KiB appended and synced, s",
+      inSeconds(syncSeconds),
+    ]], { leftColumns: 1 }),
+    table([[`at best, ${mebibytes(bytes)} MiB`, "s"], ...best], { leftColumns: 1 }),
   ].join("\n");
 }
 
@@ -169,7 +149,9 @@ export interface RunDocument {
   versions: string[];
   runs: number;
   limit: {
-    stages: readonly StageRate[];
+    stages: Speeds["stages"];
+    startSeconds: number;
+    syncSeconds: number;
     /** Seconds at best, by step's title. */
     seconds: Partial<Record<string, number>>;
   };
@@ -185,7 +167,7 @@ export interface RunDocument {
 /** What a run found, for `--json`. */
 export function asDocument(
   results: readonly StepResult[],
-  rates: readonly StageRate[],
+  speeds: Speeds,
   about: Pick<RunDocument, "time" | "machine" | "versions" | "runs">,
 ): RunDocument {
   const steps = results.map(({ step, samples }) => ({
@@ -196,11 +178,10 @@ export function asDocument(
       [...samples].map(([name, all]) => [name, { median: medianOf(all), samples: all }]),
     ),
   }));
-  const limits = results.flatMap(({ step: { title, limit, bytes } }) =>
-    limit === undefined || rates.length === 0
-      ? []
-      : [[title, bestSeconds(limit, { bytes, rates })] as const]
-  );
-  const limit = { stages: rates, seconds: Object.fromEntries(limits) };
-  return { ...about, limit, steps, goals: verdicts(results) };
+  const limits = results.flatMap(({ step }) => {
+    const seconds = limitOf(step, speeds);
+    return seconds === null ? [] : [[step.title, seconds] as const];
+  });
+  const limit = { ...speeds, seconds: Object.fromEntries(limits) };
+  return { ...about, limit, steps, goals: verdicts(results, speeds) };
 }

@@ -6,17 +6,17 @@
 import { join } from "@std/path";
 import { CONTROL_VERSION, ControlConnection, findSocket } from "../../src/daemon/mod.ts";
 import { Cluster, type ClusterNode } from "../helpers/cluster.ts";
+import type { StepResult } from "./compare.ts";
+import { OURS } from "./goals.ts";
+import { appendAndSync } from "./limit.ts";
 import { govaultCommand } from "./tools.ts";
-
-/** Goals: of the whole command line, and of what the node adds to one bare sync of the same disk, in milliseconds. */
-const GOALS = { p50: 60, p99: 150, nodeP50: 5 };
 
 const FILE_BYTES = 1024;
 
-/** Measures so many puts; a report, and whether the goals were met. */
+/** Measures so many puts. */
 export async function compareServed(
   { runs, scratch, onStep }: { runs: number; scratch: string; onStep: (text: string) => void },
-): Promise<{ text: string; met: boolean }> {
+): Promise<StepResult[]> {
   await using cluster = await Cluster.make(scratch);
   const node = await cluster.add("a");
   const file = join(scratch, "small.bin");
@@ -34,15 +34,15 @@ export async function compareServed(
     times.whole.push(await timed(() => runProgram(["put", "--home", node.home, file])));
     await change();
     times.node.push(await timed(() => putOverSocket(node, file)));
-    times.sync.push(await timed(() => writeAndSync(join(scratch, "bare"))));
+    times.sync.push(await appendAndSync(join(scratch, "bare")));
   }
-  return report(times);
+  return resultsOf(times);
 }
 
 async function timed(work: () => Promise<void>): Promise<number> {
   const begin = performance.now();
   await work();
-  return performance.now() - begin;
+  return (performance.now() - begin) / 1000;
 }
 
 async function runProgram(args: string[]): Promise<void> {
@@ -77,36 +77,41 @@ async function putOverSocket({ home }: ClusterNode, file: string): Promise<void>
   }
 }
 
-/** The least that a put can do: its bytes at the end of a file, on the disk. */
-async function writeAndSync(path: string): Promise<void> {
-  using file = await Deno.open(path, { append: true, create: true });
-  await file.write(new Uint8Array(FILE_BYTES));
-  await file.syncData();
-}
+const SYNC = "1 KiB appended and synced";
 
-function report(
-  times: Record<"start" | "whole" | "node" | "sync", number[]>,
-): { text: string; met: boolean } {
-  const row = (name: string, values: number[]) =>
-    `| ${name} | ${percentile(values, 0.5).toFixed(1)} | ${percentile(values, 0.99).toFixed(1)} |`;
-  const [p50, p99] = [percentile(times.whole, 0.5), percentile(times.whole, 0.99)];
-  const beside = percentile(times.node, 0.5) - percentile(times.sync, 0.5);
-  const met = p50 <= GOALS.p50 && p99 <= GOALS.p99 && beside <= GOALS.nodeP50;
-  const text = [
-    `| put of 1 KiB through a running node, ${times.whole.length} times; ms | p50 | p99 |`,
-    "|---|---|---|",
-    row("the whole command", times.whole),
-    row("of that the node, with the way there and back", times.node),
-    row("`govault version`: the program's start alone", times.start),
-    row("1 KiB appended and synced, nothing else", times.sync),
-    "",
-    `goals: ${GOALS.p50} and ${GOALS.p99} ms; the node at most ${GOALS.nodeP50} ms over one sync, ` +
-    `here ${beside.toFixed(1)}: ${met ? "met" : "missed"}`,
-  ].join("\n");
-  return { text, met };
-}
-
-function percentile(values: readonly number[], share: number): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  return sorted[Math.min(sorted.length - 1, Math.ceil(share * sorted.length) - 1)]!;
+function resultsOf(
+  { start, whole, node, sync }: Record<"start" | "whole" | "node" | "sync", number[]>,
+): StepResult[] {
+  const samples = (programs: Record<string, number[]>) =>
+    new Map(
+      Object.entries(programs).map(([name, all]) => [
+        name,
+        all.map((seconds) => ({ seconds, peakBytes: null, addedBytes: 0 })),
+      ]),
+    );
+  return [
+    {
+      step: {
+        title: "put 1 KiB through a running node",
+        action: "other",
+        bytes: FILE_BYTES,
+        goals: [
+          { kind: "percentile", share: 0.5, seconds: 0.06 },
+          { kind: "percentile", share: 0.99, seconds: 0.15 },
+        ],
+        limit: "put one",
+      },
+      samples: samples({ [OURS]: whole, "govault version": start }),
+    },
+    {
+      step: {
+        title: "... of that the node, with the way there and back",
+        action: "other",
+        bytes: FILE_BYTES,
+        goals: [{ kind: "over", what: SYNC, seconds: 0.005 }],
+        limit: "serve one",
+      },
+      samples: samples({ [OURS]: node, [SYNC]: sync }),
+    },
+  ];
 }

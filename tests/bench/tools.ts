@@ -55,6 +55,26 @@ function existing(path: string): string | null {
   }
 }
 
+/**
+ * A program of one line, run as GoVault is: compiled too, where that can be done here, by the Deno that DENO_COMPILE names
+ * or by this one.
+ */
+export async function bareCommand(folder: string): Promise<{ program: string; args: string[] }> {
+  const source = join(folder, "bare.js");
+  await Deno.writeTextFile(source, 'console.log("bare");\n');
+  if (govaultCommand().label === "compiled") {
+    const program = join(folder, "bare");
+    const { success } = await new Deno.Command(Deno.env.get("DENO_COMPILE") ?? Deno.execPath(), {
+      args: ["compile", "--quiet", "--no-config", "--no-check", "--output", program, source],
+      stdout: "null",
+      stderr: "null",
+    }).output();
+    if (success) return { program, args: [] };
+  }
+  const args = ["run", "--quiet", "--no-config", "--no-check", "--allow-all", source];
+  return { program: Deno.execPath(), args };
+}
+
 async function govault(): Promise<Tool> {
   const { program, args, label } = govaultCommand();
   const version = await firstLine(program, [...args, "version"]);
