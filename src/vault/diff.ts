@@ -25,8 +25,8 @@ export async function diffVersions(
   key: string,
   selectors: { a: VersionSelector; b: VersionSelector },
 ): Promise<DiffResult> {
-  const a = await openVersion(context, key, selectors.a);
-  const b = await openVersion(context, key, selectors.b);
+  const a = await openVersion(context, key, { select: selectors.a });
+  const b = await openVersion(context, key, { select: selectors.b });
   const onlyInA: ByteRange[] = [];
   const onlyInB: ByteRange[] = [];
   const { gaps, sharedChunks } = align(a.references, b.references);

@@ -44,10 +44,10 @@ export interface OpenedVersion {
 export async function openVersion(
   context: VaultContext,
   keyText: string,
-  select: VersionSelector,
+  { select, signal }: { select: VersionSelector; signal?: AbortSignal | undefined },
 ): Promise<OpenedVersion> {
   const key = nameKey(context, keyText);
-  const { version, body } = selectContent(context, key, select);
+  const { version, body } = await selectContent(context, key, { select, signal });
   return await openContent(context, { key, version, body });
 }
 
@@ -120,7 +120,8 @@ export async function getToFile(
   destination: string,
   options: GetToFileOptions,
 ): Promise<{ version: VersionInfo; path: string }> {
-  const opened = await openVersion(context, keyText, options.select ?? { kind: "latest" });
+  const { select = { kind: "latest" }, signal } = options;
+  const opened = await openVersion(context, keyText, { select, signal });
   if (opened.body.type === "folder") {
     throw new VaultError("usage", `Cannot get ${quoteKey(opened.key.name)}: it is a folder`, {
       hint: "fetch it with all that is in it: get -r",

@@ -11,7 +11,7 @@ import type { VaultContext } from "./context.ts";
 import { applyMeta, lstat, openContent, type OpenedVersion, writeEntry } from "./get.ts";
 import { getSmall } from "./get_small.ts";
 import { inOrder, type Task } from "./in_order.ts";
-import { type Listed, listPages } from "./list.ts";
+import { type Listed, type ListedPage, listPages, type Nameless, namelessError } from "./list.ts";
 import {
   BATCH_BYTES,
   BATCH_ENTRIES,
@@ -25,6 +25,7 @@ import {
 } from "./tree_work.ts";
 import type { VersionInfo, WorkOptions } from "./types.ts";
 import { contentOf, nameKey } from "./versions.ts";
+import { readRecords } from "./whole_records.ts";
 
 /** Options of {@link getTree}. */
 export interface GetTreeOptions extends WorkOptions {
@@ -62,16 +63,18 @@ export async function* getTree(
   const progress = new TreeProgress(options.onProgress);
   const made: Place[] = [];
   const links: Place[] = [];
-  const places = function* (): Generator<Place[]> {
-    const { at, node } = options;
-    let total = 0;
-    for (
-      const { keys, isLast } of listPages(context, {
-        prefix,
-        ...(at !== undefined ? { at } : {}),
-        ...(node !== undefined ? { node } : {}),
-      })
-    ) {
+  const { at, node } = options;
+  const which = {
+    prefix,
+    ...(at !== undefined ? { at } : {}),
+    ...(node !== undefined ? { node } : {}),
+  };
+  let total = 0;
+  let nameless: Nameless[] = [];
+  const places = function* (pages: Iterable<ListedPage>): Generator<Place[]> {
+    nameless = [];
+    for (const { keys, nameless: some, isLast } of pages) {
+      nameless.push(...some);
       total += keys.reduce((sum, { info }) => sum + info.size, 0);
       if (isLast) progress.totalBytes = total;
       yield placesOf(keys, { prefix, folder });
@@ -80,15 +83,26 @@ export async function* getTree(
   const how = { ...options, tree, progress };
   let isEmpty = true;
   const work = [
-    () => tasks(context, places(), { ...how, made, links }),
+    () => tasks(context, places(listPages(context, which)), { ...how, made, links }),
+    // What other nodes can tell the names of.
+    async () => {
+      const lost = nameless;
+      const again = () => lost.length === 0 ? [] : [...listPages(context, which, lost)];
+      const pages = await readRecords(context, again, options.signal);
+      return tasks(context, places(pages), { ...how, made, links });
+    },
     // Last, so that none of them can be on the way to a file.
     () => linkTasks(context, links, how),
   ];
   for (const some of work) {
-    for await (const outcomes of inOrder(some(), ENTRIES_IN_WORK)) {
+    for await (const outcomes of inOrder(await some(), ENTRIES_IN_WORK)) {
       isEmpty = false;
       yield outcomes;
     }
+  }
+  if (nameless.length > 0) {
+    isEmpty = false;
+    yield [{ path: folder, error: namelessError("get", nameless.length) }];
   }
   if (isEmpty) {
     throw new VaultError(
@@ -255,18 +269,21 @@ function getEntry(
   return attempt(place, async () => {
     const vacant = isVacant(options.tree, place);
     const onProgress = options.progress.of(place.listed.info.key);
-    const opened = await openListed(context, place.listed);
+    const opened = await openListed(context, place.listed, options.signal);
     await writeEntry(context, opened, place.path, { ...options, onProgress, isVacant: vacant });
   });
 }
 
-function openListed(context: VaultContext, { info, version }: Listed): Promise<OpenedVersion> {
+async function openListed(
+  context: VaultContext,
+  { info, version }: Listed,
+  signal: AbortSignal | undefined,
+): Promise<OpenedVersion> {
   const key = nameKey(context, info.key);
   // The row number of a segment may be another after a rebuild, so the version is looked up anew with its body.
-  const found = context.database.guard(() =>
-    contentOf(context, key, context.index.knownVersion(version.id))
-  );
-  return openContent(context, { key, ...found });
+  const find = () => contentOf(context, key, context.index.knownVersion(version.id));
+  const found = await readRecords(context, () => context.database.guard(find), signal);
+  return await openContent(context, { key, ...found });
 }
 
 /** Makes what goes wrong with one entry an outcome; an interruption and a full disk end everything. */

@@ -10,6 +10,7 @@ import {
   isVaultError,
   type KeyName,
   parsePrefix,
+  type RecordId,
   toHex,
   VaultError,
 } from "../base/mod.ts";
@@ -26,6 +27,7 @@ import { type LatestPlace, latestPlaces } from "./latest.ts";
 import type { IndexedKey, IndexedVersion } from "./record_index.ts";
 import type { KeyInfo, VersionInfo } from "./types.ts";
 import { describeVersion, nameOf } from "./versions.ts";
+import { readRecords } from "./whole_records.ts";
 
 /** Which keys to list. */
 export interface ListOptions {
@@ -59,42 +61,75 @@ export interface Listed {
 /** Some of the keys of a listing. */
 export interface ListedPage {
   keys: Listed[];
+  /** Keys of which no record can be read, so that nobody knows their names, nor whether they belong to the listing. */
+  nameless: Nameless[];
   isLast: boolean;
 }
+
+/** A key whose name can't be read. */
+export type Nameless = Pick<Candidate, "key"> & { id: RecordId };
 
 /** How many keys are looked at for one page. */
 const PAGE_KEYS = 1024;
 
-/** The keys of a vault, sorted by name. Names are sealed, so listing opens one record a key. */
-export function listKeys(context: VaultContext, options: ListOptions): Listed[] {
-  const found = [...listPages(context, options)].flatMap(({ keys }) => keys);
-  return found.sort(byName);
+/**
+ * The keys of a vault, sorted by name, and how many there are whose names can't be read. Names are sealed, so listing opens
+ * one record a key; damaged ones are taken from other nodes.
+ */
+export async function listKeys(
+  context: VaultContext,
+  options: ListOptions,
+): Promise<{ keys: Listed[]; nameless: number }> {
+  const pages = await readRecords(context, () => [...listPages(context, options)]);
+  const keys = pages.flatMap(({ keys }) => keys).sort(byName);
+  return { keys, nameless: pages.reduce((sum, { nameless }) => sum + nameless.length, 0) };
+}
+
+/** Says that a listing may lack keys. @param action what they can't be had for: "list" */
+export function namelessError(action: string, count: number): VaultError {
+  const what = count === 1 ? "1 key" : `${count} keys`;
+  return new VaultError(
+    "damaged",
+    `Cannot ${action} ${what}: the records that say ${
+      count === 1 ? "its name" : "their names"
+    } can't be read`,
+    { hint: "`govault verify` tells what is damaged" },
+  );
 }
 
 /**
  * As {@link listKeys}, some at a time, so that whoever fetches them can begin with the first: sorted within a page, and page
  * after page as their records lie in the log, which is how they were stored. A page may be empty.
+ *
+ * @param of only these, of which some could not be read before; all that the options name if not given
  */
-export function* listPages(context: VaultContext, options: ListOptions): Generator<ListedPage> {
+export function* listPages(
+  context: VaultContext,
+  options: ListOptions,
+  of?: readonly Nameless[],
+): Generator<ListedPage> {
   const prefix = parsePrefix(options.prefix ?? "");
   const { database } = context;
-  const all = database.guard(() => candidates(context, options));
+  const all = of ?? database.guard(() => candidates(context, options));
   const rebuilds = database.rebuilds.count;
   for (let start = 0; start === 0 || start < all.length; start += PAGE_KEYS) {
     const some = all.slice(start, start + PAGE_KEYS);
-    const keys = database.guard(() => {
+    const page = database.guard(() => {
       // After a rebuild of the index the row numbers of segments may be others.
       const isOld = database.rebuilds.count !== rebuilds;
-      return some.flatMap((candidate): Listed[] => {
+      const keys: Listed[] = [];
+      const nameless: Nameless[] = [];
+      for (const candidate of some) {
         const version = versionOf(context, candidate, isOld);
-        if (version === null || (version.op === "delete" && !options.deleted)) return [];
-        const name = nameOf(context, candidate.key.tag, version);
-        return name !== null && hasPrefix(name, prefix)
-          ? [describe(context, { key: candidate.key, version }, name)]
-          : [];
-      });
+        if (version === null || (version.op === "delete" && !options.deleted)) continue;
+        const { key } = candidate;
+        const name = nameOf(context, key.tag, version);
+        if (name === null) nameless.push({ key, id: version.id });
+        else if (hasPrefix(name, prefix)) keys.push(describe(context, { key, version }, name));
+      }
+      return { keys: keys.sort(byName), nameless };
     });
-    yield { keys: keys.sort(byName), isLast: start + PAGE_KEYS >= all.length };
+    yield { ...page, isLast: start + PAGE_KEYS >= all.length };
   }
 }
 
@@ -122,9 +157,10 @@ function candidates(context: VaultContext, { at, deleted, node }: ListOptions): 
 /** The version of a candidate; `null` if it was dropped since. */
 function versionOf(
   context: VaultContext,
-  candidate: Candidate,
+  candidate: Candidate | Nameless,
   isOld: boolean,
 ): IndexedVersion | null {
+  if ("id" in candidate) return context.index.version(candidate.id);
   if (isOld) {
     const id = "version" in candidate ? candidate.version.id : candidate.key.latest!;
     return context.index.version(id);
@@ -186,13 +222,13 @@ function describe(context: VaultContext, { key, version }: Versioned, name: KeyN
 
 /**
  * The newest version of each key that one node wrote, sorted by key, deletes too: what a lost machine knew last. It need not
- * be the key's latest.
+ * be the key's latest. Damaged records are taken from other nodes; keys whose names still can't be read are left out.
  *
  * @param prefix the first hex digits of the node's id
  * @throws VaultError `not_found` if no record of such a node is known, `usage` if there are several
  */
-export function versionsOfNode(context: VaultContext, prefix: string): VersionInfo[] {
-  return context.database.guard(() => {
+export function versionsOfNode(context: VaultContext, prefix: string): Promise<VersionInfo[]> {
+  const read = () => {
     const rows = segmentsOfNode(context, prefix.toLowerCase());
     if (rows.size === 0) {
       throw new VaultError(
@@ -207,7 +243,8 @@ export function versionsOfNode(context: VaultContext, prefix: string): VersionIn
       if (name !== null) found.push(describe(context, candidate, name).described);
     }
     return found.sort((a, b) => a.key < b.key ? -1 : a.key > b.key ? 1 : 0);
-  });
+  };
+  return readRecords(context, () => context.database.guard(read));
 }
 
 /** The newest version of each key among those whose records stand in some segments, as of a time if one is given. */

@@ -231,7 +231,7 @@ export function restoreVersion(
 ): Promise<VersionInfo> {
   const key = nameKey(context, keyText);
   return inTurn(context, key, async () => {
-    const { version, body } = selectContent(context, key, select);
+    const { version, body } = await selectContent(context, key, { select, signal });
     const before = await lookBefore(context, key);
     if (before.parents.length === 1 && toHex(before.parents[0]!) === toHex(version.id)) {
       return describeId(context, key.name, version.id);

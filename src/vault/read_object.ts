@@ -93,8 +93,8 @@ export async function healObject(
   const remote = attachment?.remote ?? null;
   if (remote === null || await isWhole(store, address)) return null;
   const bytes = await remote.fetch(address, signal ? { signal } : {});
-  const kind = store.stat(address)?.kind;
-  if (bytes === null || kind === undefined) return bytes;
+  if (bytes === null || !store.hasSync(address)) return bytes;
+  const kind = store.stat(address)?.kind ?? "held";
   await store.remove([address]);
   await store.put({ kind: kind === "sealed" ? "held" : kind, address, pieces: [bytes] });
   return bytes;

@@ -5,7 +5,15 @@
  * @module
  */
 
-import { type Address, type Bytes, equalBytes, sha256, shortHex, VaultError } from "../base/mod.ts";
+import {
+  type Address,
+  type Bytes,
+  equalBytes,
+  sha256,
+  shortHex,
+  toHex,
+  VaultError,
+} from "../base/mod.ts";
 import { decompress } from "../content/mod.ts";
 import {
   type Body,
@@ -87,6 +95,8 @@ export class SegmentReader {
   #openedBytes = 0;
   #rebuilds = 0;
   readonly #context: SegmentReaderContext;
+  /** Segments that were found lost or damaged, by their address in hex, until somebody clears it. */
+  readonly damaged = new Map<string, Address>();
 
   constructor(context: SegmentReaderContext) {
     this.#context = context;
@@ -102,6 +112,7 @@ export class SegmentReader {
     const bytes = this.#context.read(address);
     if (bytes === null || !equalBytes(sha256(bytes), address)) {
       const state = bytes === null ? "it is lost" : "its bytes do not match its address";
+      this.damaged.set(toHex(address), address);
       throw new VaultError(
         "damaged",
         `Cannot read segment ${shortHex(address)} of the log: ${state}`,

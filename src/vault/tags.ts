@@ -9,8 +9,14 @@ import { parseTagName } from "../log/mod.ts";
 import type { VaultContext } from "./context.ts";
 import type { IndexedTag } from "./record_index.ts";
 import type { TagInfo } from "./types.ts";
+import { readRecords } from "./whole_records.ts";
 
-/** The tags there are, by time and name. Of several records about one name the last counts. */
+/** The tags there are, by time and name. Damaged records are taken from other nodes. */
+export function tagsOf(context: VaultContext): Promise<TagInfo[]> {
+  return readRecords(context, () => listTags(context));
+}
+
+/** As {@link tagsOf}, of records that are here. Of several about one name the last counts. @throws VaultError `damaged` */
 export function listTags(context: VaultContext): TagInfo[] {
   return context.database.guard(() => {
     const last = new Map<string, IndexedTag>();
@@ -40,7 +46,7 @@ function isLater(a: IndexedTag, b: IndexedTag): boolean {
 /** Names this moment. @throws VaultError `exists` if the name is taken, `usage` if it can't be one */
 export async function addTag(context: VaultContext, text: string): Promise<TagInfo> {
   const name = parseTagName(text);
-  if (listTags(context).some((tag) => tag.name === name)) {
+  if ((await tagsOf(context)).some((tag) => tag.name === name)) {
     throw new VaultError(
       "exists",
       `Cannot tag this moment ${quoteKey(name)}: there is such a tag already`,
@@ -61,7 +67,7 @@ export async function addTag(context: VaultContext, text: string): Promise<TagIn
 /** Removes a tag; prune may then drop what it kept. @throws VaultError `not_found` */
 export async function removeTag(context: VaultContext, text: string): Promise<void> {
   const name = parseTagName(text);
-  if (!listTags(context).some((tag) => tag.name === name)) {
+  if (!(await tagsOf(context)).some((tag) => tag.name === name)) {
     throw new VaultError("not_found", `Cannot remove tag ${quoteKey(name)}: there is no such tag`, {
       hint: "`govault tag --list` lists the tags",
     });

@@ -21,13 +21,13 @@ import {
   writeKey,
   writeSettings,
 } from "./home.ts";
-import { listKeys, type ListOptions, versionsOfNode } from "./list.ts";
+import { listKeys, type ListOptions, namelessError, versionsOfNode } from "./list.ts";
 import { makePeerSide, type PeerSide } from "./peer_side.ts";
 import { prune, purge } from "./prune.ts";
 import { deleteKey, putContent, restoreVersion } from "./put.ts";
 import { type PutOutcome, putPath, type PutPathOptions } from "./put_tree.ts";
 import type { RemoteObjects } from "./remote.ts";
-import { addTag, listTags, removeTag } from "./tags.ts";
+import { addTag, removeTag, tagsOf } from "./tags.ts";
 import type {
   CopyOptions,
   DiffResult,
@@ -126,7 +126,8 @@ export class Vault implements AsyncDisposable {
     options: WorkOptions & { select?: VersionSelector } = {},
   ): Promise<{ version: VersionInfo; stream: ReadableStream<Bytes> }> {
     return named(`Cannot get ${quoteKey(key)}`, options, async () => {
-      const opened = await openVersion(this.#context, key, options.select ?? { kind: "latest" });
+      const { select = { kind: "latest" }, signal } = options;
+      const opened = await openVersion(this.#context, key, { select, signal });
       const version = describeId(this.#context, opened.key.name, opened.version.id);
       return { version, stream: streamVersion(this.#context, opened, options) };
     });
@@ -155,14 +156,20 @@ export class Vault implements AsyncDisposable {
   }
 
   /** Every version of a key, oldest first. @throws VaultError `not_found` */
-  // deno-lint-ignore require-await -- asynchronous for its users: a resident node will answer this
   async history(key: string): Promise<VersionInfo[]> {
-    return historyOf(this.#context, nameKey(this.#context, key));
+    return await historyOf(this.#context, nameKey(this.#context, key));
   }
 
-  /** Keys, sorted by name. */
+  /**
+   * Keys, sorted by name.
+   *
+   * @throws VaultError `damaged` after the last one, if there are keys of which no record can be read: nobody knows their
+   *   names, whatever `prefix` is
+   */
   async *list(options: ListOptions = {}): AsyncIterable<KeyInfo> {
-    for (const { info } of listKeys(this.#context, options)) yield info;
+    const { keys, nameless } = await listKeys(this.#context, options);
+    for (const { info } of keys) yield info;
+    if (nameless > 0) throw namelessError("list", nameless);
   }
 
   /**
@@ -171,9 +178,8 @@ export class Vault implements AsyncDisposable {
    *
    * @throws VaultError `not_found` if nothing of such a node is known, `usage` if several ids begin so
    */
-  // deno-lint-ignore require-await -- as history
   async versionsOfNode(node: string): Promise<VersionInfo[]> {
-    return versionsOfNode(this.#context, node);
+    return await versionsOfNode(this.#context, node);
   }
 
   /** Deletes a key by a tombstone; `purge` also forgets all its versions and frees their space. */
@@ -220,9 +226,8 @@ export class Vault implements AsyncDisposable {
   }
 
   /** The tags there are, by time. */
-  // deno-lint-ignore require-await -- as history
   async tags(): Promise<TagInfo[]> {
-    return listTags(this.#context);
+    return await tagsOf(this.#context);
   }
 
   /** Removes a tag. @throws VaultError `not_found` */

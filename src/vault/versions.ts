@@ -20,6 +20,7 @@ import { clockMs, type ContentBody, foldHistory, latestAt, type VersionBody } fr
 import type { VaultContext } from "./context.ts";
 import type { IndexedKey, IndexedVersion } from "./record_index.ts";
 import type { FileMeta, VersionInfo, VersionSelector } from "./types.ts";
+import { readRecords } from "./whole_records.ts";
 
 /** A key's name, checked, with its tag. */
 export interface NamedKey {
@@ -122,14 +123,16 @@ function selectVersion(
 }
 
 /**
- * As {@link selectVersion}, with the body; a delete is `not_found`, as there is nothing to be had. Guards itself.
+ * As {@link selectVersion}, with the body; a delete is `not_found`, as there is nothing to be had. Guards itself; a damaged
+ * record is taken from another node.
  */
 export function selectContent(
   context: VaultContext,
   key: NamedKey,
-  select: VersionSelector,
-): { version: IndexedVersion; body: ContentBody } {
-  return context.database.guard(() => contentOf(context, key, selectVersion(context, key, select)));
+  { select, signal }: { select: VersionSelector; signal: AbortSignal | undefined },
+): Promise<{ version: IndexedVersion; body: ContentBody }> {
+  const find = () => contentOf(context, key, selectVersion(context, key, select));
+  return readRecords(context, () => context.database.guard(find), signal);
 }
 
 /** A version's body, if it has content. @throws VaultError `not_found` for a delete */
@@ -229,9 +232,9 @@ export function describeId(context: VaultContext, key: KeyName, id: RecordId): V
   });
 }
 
-/** Every version of a key, oldest first. @throws VaultError `not_found` */
-export function historyOf(context: VaultContext, key: NamedKey): VersionInfo[] {
-  return context.database.guard(() => {
+/** Every version of a key, oldest first. Damaged records are taken from other nodes. @throws VaultError `not_found` */
+export function historyOf(context: VaultContext, key: NamedKey): Promise<VersionInfo[]> {
+  const read = () => {
     const { ordered, heads, latest } = keptVersions(context, key);
     return ordered.map((version) =>
       describeVersion(context, key.name, version, {
@@ -239,5 +242,6 @@ export function historyOf(context: VaultContext, key: NamedKey): VersionInfo[] {
         conflict: heads.length > 1 && heads.includes(version),
       })
     );
-  });
+  };
+  return readRecords(context, () => context.database.guard(read));
 }

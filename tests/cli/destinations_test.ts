@@ -76,6 +76,32 @@ Deno.test("get: a damaged pack gives exit code 4 and no file", async () => {
   assertEquals((await box.run("verify")).code, 4);
 });
 
+Deno.test("ls, get -r: keys whose names can't be read are told of after the others: exit code 4", async () => {
+  await using box = await boxWith("whole", "x");
+  const [pack] = await filesUnder(`${box.home}/packs`) as [string];
+  const before = (await Deno.readFile(pack)).length;
+  await box.runWith({ stdin: "y" }, "put", "-", "--key", "lost");
+  const bytes = await Deno.readFile(pack);
+  bytes[bytes.length - 200]! ^= 1; // signatures, or names, of the last segment
+  assert(bytes.length - 200 > before);
+  await Deno.writeFile(pack, bytes);
+
+  const listed = await box.run("ls");
+  assertEquals(listed.code, 4);
+  assertStringIncludes(listed.out, "whole");
+  assertStringIncludes(
+    listed.err,
+    "Cannot list 1 key: the records that say its name can't be read",
+  );
+  const { code, out } = await box.run("ls", "--json");
+  const { keys } = JSON.parse(out);
+  assertEquals([code, keys.map(({ key }: { key: string }) => key)], [4, ["whole"]]);
+  const got = await box.run("get", "-r", "", "-o", box.path("tree"));
+  assertEquals(got.code, 4);
+  assertStringIncludes(got.err, "Cannot get 1 key");
+  assertEquals(await filesUnder(box.path("tree")), [box.path("tree/whole")]);
+});
+
 Deno.test("put -: holds the home, and Ctrl-C leaves no version", async () => {
   await using box = await boxWith("other", "x");
   const child = box.start(["put", "-", "--key", "slow"]);

@@ -4,19 +4,26 @@
  */
 
 import { assert, assertEquals } from "@std/assert";
-import { type Bytes, concatBytes, sha256, type VaultError } from "../../src/base/mod.ts";
+import {
+  type Bytes,
+  concatBytes,
+  isVaultError,
+  sha256,
+  shortHex,
+  type VaultError,
+} from "../../src/base/mod.ts";
 import { decodeManifest, decompress } from "../../src/content/mod.ts";
 import { deriveVaultKeys, keyOfPhrase } from "../../src/seal/mod.ts";
 import { encodeFrameHeader, FRAME_HEADER_BYTES, PACK_HEADER_BYTES } from "../../src/store/mod.ts";
 import type { Vault } from "../../src/vault/mod.ts";
 import {
   assertSameBytes,
+  collect,
   copyHome,
   Dice,
   flipBit,
   homeWithNewVault,
   homeWithVault,
-  keyNames,
   type PackFrame,
   packFrames,
   packPaths,
@@ -75,6 +82,19 @@ async function readable(vault: Vault, contents: Contents): Promise<string[]> {
     }
   }
   return whole;
+}
+
+/** The keys that are listed, and whether these are all: it is said after them if not. */
+async function nameable(vault: Vault): Promise<{ names: string[]; isWhole: boolean }> {
+  const names: string[] = [];
+  try {
+    for await (const { key } of vault.list()) names.push(key);
+    return { names, isWhole: true };
+  } catch (error) {
+    assert(isVaultError(error, "damaged"), String(error));
+    assertEquals(error.message, "Cannot list 1 key: the records that say its name can't be read");
+    return { names, isWhole: false };
+  }
 }
 
 /** All versions as {@link readable} names them. */
@@ -180,11 +200,30 @@ Deno.test("get: a flipped bit in a segment damages the version it records, and n
       }
       const { damaged, problems } = await vault.verify();
       assert(damaged > 0 && problems.length > 0, "verify knows that something is wrong");
-      // Whatever was lost, the vault goes on.
-      const before = await keyNames(vault);
+      // Whatever was lost, the vault goes on, and says that a key's name can't be read.
+      const isNameless = index === "kept" && versions === 1;
+      const before = await nameable(vault);
+      assertEquals(before.isWhole, !isNameless);
+      assertEquals(before.names.includes(key), versions > 1);
       const put = await vault.put("new", randomBytes(10));
       assertEquals(put.version, 1);
-      assertEquals(await keyNames(vault), [...before, "new"].sort());
+      const after = await nameable(vault);
+      assertEquals(after, { names: [...before.names, "new"].sort(), isWhole: !isNameless });
+      using out = new TempFolder();
+      const outcomes = await collect(vault.getTree("", out.path));
+      assertEquals(
+        outcomes.flatMap((outcome) => "error" in outcome ? [outcome.error.message] : []),
+        [
+          ...(index === "kept" && versions > 1 && name === `${key} ${versions}`
+            ? [
+              `Cannot read segment ${
+                shortHex(frame.address)
+              } of the log: its bytes do not match its address`,
+            ]
+            : []),
+          ...(isNameless ? ["Cannot get 1 key: the records that say its name can't be read"] : []),
+        ],
+      );
     });
   }
 });

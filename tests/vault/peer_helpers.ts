@@ -1,8 +1,9 @@
 /** Vaults side by side in one process: what peers will carry between nodes is carried by hand. */
 
+import { assert } from "@std/assert";
 import { type Bytes, toHex } from "../../src/base/mod.ts";
 import { decodeSegment, isVersionRecord } from "../../src/log/mod.ts";
-import { openVault, recoverVault, type Vault } from "../../src/vault/mod.ts";
+import { openVault, recoverVault, type RemoteObjects, type Vault } from "../../src/vault/mod.ts";
 import { homeWithNewVault, TempFolder } from "./helpers.ts";
 
 /** An open vault in a folder of its own. */
@@ -12,15 +13,22 @@ export interface TestNode extends AsyncDisposable {
 }
 
 async function open(folder: TempFolder): Promise<TestNode> {
-  const vault = await openVault({ home: folder.home });
-  return {
+  const node: TestNode = {
     folder,
-    vault,
+    vault: await openVault({ home: folder.home }),
     async [Symbol.asyncDispose]() {
-      await vault.close();
+      await node.vault.close();
       folder[Symbol.dispose]();
     },
   };
+  return node;
+}
+
+/** Closes a node's vault and opens it again: what it had in memory is gone, and whom it was attached to. */
+export async function reopen(node: TestNode, { hasIndex = true } = {}): Promise<void> {
+  await node.vault.close();
+  if (!hasIndex) Deno.removeSync(node.folder.at("home", "vault.db"));
+  node.vault = await openVault({ home: node.folder.home });
 }
 
 /** A node with a vault of its own. */
@@ -97,4 +105,64 @@ export function liveAddresses(vault: Vault, which: { isPublic: boolean }): strin
     for (const { address } of entries) found.add(toHex(address));
   }
   return [...found].sort();
+}
+
+type ReplicateRequest = Parameters<RemoteObjects["replicate"]>[0];
+
+/** A network that is one other node, and that remembers what it was asked. */
+export class OtherNode implements RemoteObjects {
+  readonly offered: string[] = [];
+  readonly requests: ReplicateRequest[] = [];
+  fetched = 0;
+  isUp = true;
+  /** Whether it gives wrong bytes to who checks them itself. */
+  lies = false;
+  /** What a replicate resolves with; held back while it is null. */
+  copies: number | null = 2;
+  readonly #vault: Vault;
+  #asked = Promise.withResolvers<void>();
+
+  constructor(vault: Vault) {
+    this.#vault = vault;
+  }
+
+  /** The next replicate. */
+  get asked(): Promise<void> {
+    return this.#asked.promise;
+  }
+
+  async fetch(
+    address: Bytes,
+    { signal, isUnchecked }: { signal?: AbortSignal; isUnchecked?: boolean } = {},
+  ): Promise<Bytes | null> {
+    signal?.throwIfAborted();
+    const bytes = this.isUp ? await this.#vault.peerSide().store.get(address) : null;
+    if (bytes !== null && this.lies && isUnchecked) bytes[bytes.length >> 1]! ^= 1;
+    this.fetched += Number(bytes !== null);
+    return bytes;
+  }
+
+  offer({ kind, address, length }: Parameters<RemoteObjects["offer"]>[0]): void {
+    assert(length > 0);
+    this.offered.push(`${kind} ${toHex(address)}`);
+  }
+
+  replicate(request: ReplicateRequest): Promise<{ copies: number }> {
+    this.requests.push(request);
+    this.#asked.resolve();
+    this.#asked = Promise.withResolvers();
+    if (this.copies !== null) return Promise.resolve({ copies: this.copies });
+    const { signal } = request;
+    return new Promise((_, reject) =>
+      signal?.addEventListener("abort", () => reject(signal.reason))
+    );
+  }
+
+  underReplicated(): { objects: number; etaSeconds: number | null } {
+    return { objects: 7, etaSeconds: 12 };
+  }
+
+  replicas(): number {
+    return 3;
+  }
 }

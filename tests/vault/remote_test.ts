@@ -1,5 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
-import { type Bytes, encodeUtf8, fromHex, isVaultError } from "../../src/base/mod.ts";
+import { encodeUtf8, fromHex, isVaultError } from "../../src/base/mod.ts";
 import type { RemoteObjects, Vault } from "../../src/vault/mod.ts";
 import type * as peer from "../../src/peer/mod.ts";
 import {
@@ -16,70 +16,11 @@ import {
   carryLogs,
   carryObjects,
   liveAddresses,
+  OtherNode,
   ownerNode,
   strangerNode,
   type TestNode,
 } from "./peer_helpers.ts";
-
-type ReplicateRequest = Parameters<RemoteObjects["replicate"]>[0];
-
-/** A network that is one other node, and that remembers what it was asked. */
-class OtherNode implements RemoteObjects {
-  readonly offered: string[] = [];
-  readonly requests: ReplicateRequest[] = [];
-  fetched = 0;
-  isUp = true;
-  /** Whether it gives wrong bytes to who checks them itself. */
-  lies = false;
-  /** What a replicate resolves with; held back while it is null. */
-  copies: number | null = 2;
-  readonly #vault: Vault;
-  #asked = Promise.withResolvers<void>();
-
-  constructor(vault: Vault) {
-    this.#vault = vault;
-  }
-
-  /** The next replicate. */
-  get asked(): Promise<void> {
-    return this.#asked.promise;
-  }
-
-  async fetch(
-    address: Bytes,
-    { signal, isUnchecked }: { signal?: AbortSignal; isUnchecked?: boolean } = {},
-  ): Promise<Bytes | null> {
-    signal?.throwIfAborted();
-    const bytes = this.isUp ? await this.#vault.peerSide().store.get(address) : null;
-    if (bytes !== null && this.lies && isUnchecked) bytes[bytes.length >> 1]! ^= 1;
-    this.fetched += Number(bytes !== null);
-    return bytes;
-  }
-
-  offer({ kind, address, length }: Parameters<RemoteObjects["offer"]>[0]): void {
-    assert(length > 0);
-    this.offered.push(`${kind} ${hex(address)}`);
-  }
-
-  replicate(request: ReplicateRequest): Promise<{ copies: number }> {
-    this.requests.push(request);
-    this.#asked.resolve();
-    this.#asked = Promise.withResolvers();
-    if (this.copies !== null) return Promise.resolve({ copies: this.copies });
-    const { signal } = request;
-    return new Promise((_, reject) =>
-      signal?.addEventListener("abort", () => reject(signal.reason))
-    );
-  }
-
-  underReplicated(): { objects: number; etaSeconds: number | null } {
-    return { objects: 7, etaSeconds: 12 };
-  }
-
-  replicas(): number {
-    return 3;
-  }
-}
 
 /** Two nodes of one vault: `full` holds everything, `bare` the records alone, and is attached to the other. */
 async function pair(fill: (vault: Vault) => Promise<unknown>) {

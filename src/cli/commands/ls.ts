@@ -4,7 +4,7 @@
  * @module
  */
 
-import { parsePrefix, systemClock } from "../../base/mod.ts";
+import { isVaultError, parsePrefix, systemClock, type VaultError } from "../../base/mod.ts";
 import type { KeyInfo } from "../../vault/types.ts";
 import { type Context, defineCommand } from "../command.ts";
 import {
@@ -59,18 +59,24 @@ export const ls = defineCommand({
       ...(node === undefined ? {} : { node }),
     };
     await withVault(context, async (vault) => {
-      const keys = listed(vault.list(options), { folders: flags.all });
+      const damage: VaultError[] = [];
+      const keys = listed(vault.list(options), { folders: flags.all, damage });
       await (flags.json ? writeJson(context, keys) : writeTable(context, keys));
+      for (const error of damage) throw error;
     });
   },
 });
 
+/** What is to be shown; that there are keys whose names can't be read is said after it. */
 async function* listed(
   keys: AsyncIterable<KeyInfo>,
-  options: { folders: boolean },
+  { folders, damage }: { folders: boolean; damage: VaultError[] },
 ): AsyncIterable<KeyInfo> {
-  for await (const info of keys) {
-    if (options.folders || info.meta.type !== "folder") yield info;
+  try {
+    for await (const info of keys) if (folders || info.meta.type !== "folder") yield info;
+  } catch (error) {
+    if (!isVaultError(error, "damaged")) throw error;
+    damage.push(error);
   }
 }
 
