@@ -74,6 +74,11 @@ export class SimDisk {
     for (const [path, bytes] of files) this.medium.rewrite(path, () => bytes.slice());
   }
 
+  /** What a file says. */
+  text(path: string): string {
+    return new TextDecoder().decode(this.medium.bytesOf(path));
+  }
+
   /** Flips a bit somewhere in a file whose path ends so; says in which file. */
   rot(ending: string, from = 0): { path: string; offset: number } | null {
     const paths = this.medium.paths().filter((path) => path.endsWith(ending)).sort();

@@ -20,6 +20,7 @@ import {
 import { POWER_FAULTS } from "./faults_power.ts";
 import { bent, forging, type Lies } from "./liar.ts";
 import type { SimNode } from "./node.ts";
+import { knows } from "./outsiders.ts";
 import type { World } from "./world.ts";
 
 /** Nodes that a world has at most. */
@@ -27,7 +28,7 @@ const NODES_MAX = 8;
 /** So often an owner is told the same. */
 const TRIES_MAX = 60;
 
-/** An owner shuts a node out: told again if its disk fails, or if it is new itself and has not heard of that node yet. */
+/** An owner shuts a node out that it knows: told again if its disk fails, or is another one meanwhile. */
 async function evict(world: World, owner: SimNode, node: NodeId): Promise<void> {
   for (let tries = 1;; tries++) {
     const { running } = owner;
@@ -63,6 +64,25 @@ function lie(world: World, dice: Dice, show: typeof bent): Promise<boolean | nul
   }, (node) => !node.isOwner && !node.isLiar && world.mayLose(node));
 }
 
+/**
+ * An owner other than a node itself that is up and knows a member; `null` if none comes to know it, as that one had met
+ * nobody who is still there.
+ */
+async function anEvicter(
+  world: World,
+  dice: Dice,
+  { node, old }: { node: SimNode; old: NodeId },
+): Promise<SimNode | null> {
+  for (let tries = 0; tries < TRIES_MAX;) {
+    const owners = world.owners(node);
+    const knowing = owners.filter((owner) => knows(owner, old));
+    if (knowing.length > 0) return dice.pick(knowing);
+    if (owners.length > 0) tries++;
+    await world.days.letPass(5 * SECOND); // some stay away for hours
+  }
+  return null;
+}
+
 /** A node's disk is gone; it comes back with an empty one, as a new member, and the old one is evicted. */
 async function comeBackEmpty(
   world: World,
@@ -70,18 +90,15 @@ async function comeBackEmpty(
   { node, old }: { node: SimNode; old: NodeId },
 ): Promise<void> {
   await world.time.sleep(dice.below(2 * MINUTE));
-  const anOwner = async () => {
-    while (true) {
-      const owner = world.anOwner(dice, node);
-      if (owner !== null) return owner;
-      await world.days.letPass(5 * SECOND); // some stay away for hours
-    }
-  };
-  const evicter = await anOwner();
-  world.oracle.noteCut(node, await world.oracle.knownAt(evicter));
-  await evict(world, evicter, old);
-  const host = await anOwner();
-  await world.bringUp(node, await world.invite(host, node.isOwner));
+  const evicter = await anEvicter(world, dice, { node, old });
+  if (evicter === null) {
+    world.trace.note(node.name, "is not evicted: nobody knows it");
+  } else {
+    world.oracle.noteCut(node, await world.oracle.knownAt(evicter));
+    await evict(world, evicter, old);
+  }
+  while (world.owners(node).length === 0) await world.days.letPass(5 * SECOND);
+  await world.bringUp(node, await world.invite(world.anOwner(dice, node)!, node.isOwner));
 }
 
 /** Every kind of fault. */
@@ -291,9 +308,7 @@ export const FAULTS: readonly FaultKind[] = [
           node.isMember = false;
           return true;
         },
-        // Who has just been invited and not come yet would stay out with the secret that goes.
-        (node) =>
-          node !== owner && world.mayLose(node) && node.isMember && world.isAcquainted(owner),
+        (node) => node !== owner && world.mayLose(node) && node.isMember && knows(owner, node.id),
       );
     },
   },
@@ -302,7 +317,7 @@ export const FAULTS: readonly FaultKind[] = [
     weight: 1,
     run: (world, dice) =>
       withNode(world, dice, async (node) => {
-        if (world.anOwner(dice, node) === null) return null;
+        if (world.owners(node).length === 0) return null;
         world.lose(node);
         world.trace.note(node.name, "loses its disk, and comes back with an empty one");
         node.kill();
@@ -310,14 +325,14 @@ export const FAULTS: readonly FaultKind[] = [
         node.replaceDisk();
         await comeBackEmpty(world, dice, { node, old });
         return true;
-      }, (node) => world.mayLose(node) && world.anOwner(new Dice(0), node) !== null),
+      }, (node) => world.mayLose(node) && world.owners(node).length > 0),
   },
   {
     name: "disaster at a word",
     weight: 1,
     run: (world, dice) =>
       withNode(world, dice, async (node) => {
-        if (world.anOwner(dice, node) === null) return null;
+        if (world.owners(node).length === 0) return null;
         const old = node.id;
         const dark: SimNode[] = [];
         world.reserve(node);
@@ -347,7 +362,7 @@ export const FAULTS: readonly FaultKind[] = [
         return true;
       }, (node) =>
         !world.oracle.lost.has(node) && world.mayLose(node) &&
-        world.anOwner(new Dice(0), node) !== null),
+        world.owners(node).length > 0),
   },
   {
     name: "old backup",

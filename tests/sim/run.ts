@@ -11,6 +11,7 @@ import { FAULTS } from "./faults.ts";
 import { examine, shares } from "./health.ts";
 import { isOfTheDead } from "./life.ts";
 import { judgeSeals } from "./judge.ts";
+import { letIn } from "./outsiders.ts";
 import { enterPlatform, leavePlatform } from "./platform.ts";
 import { CopyWatch } from "./watch.ts";
 import { describe, World } from "./world.ts";
@@ -186,7 +187,10 @@ async function heal(
     if (wrong.length === 0 || time.now() >= end) break;
     // What takes longer waits for a pass over the store or for a clock, and for nobody who would be dialled or pinged.
     const isLong = time.now() - begin > LONG_MS;
-    if (isLong) world.days.linger();
+    if (isLong) {
+      world.days.linger();
+      await withTime(letIn(world));
+    }
     await time.run(time.now() + (isLong ? 4 : 1) * LOOK_MS);
   }
   for (const text of wrong.slice(0, 5)) {

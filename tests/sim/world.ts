@@ -5,7 +5,7 @@
  */
 
 import { Buffer } from "node:buffer";
-import { crc32, encodeUtf8, equalBytes } from "../../src/base/mod.ts";
+import { crc32, encodeUtf8 } from "../../src/base/mod.ts";
 import type { NetworkEvent } from "../../src/daemon/types.ts";
 import { Dice } from "../soak/dice.ts";
 import { CONTENT_MARK, NAME_MARK } from "./contents.ts";
@@ -94,17 +94,15 @@ export class World {
     return node;
   }
 
-  /** An owner that is up and honest, other than one. */
-  anOwner(dice: Dice, other?: SimNode): SimNode | null {
-    const owners = this.members().filter((node) => node.isUp && node.isOwner && node !== other);
-    return owners.length === 0 ? null : dice.pick(owners);
+  /** Owners that are up, other than one. */
+  owners(other?: SimNode): SimNode[] {
+    return this.members().filter((node) => node.isUp && node.isOwner && node !== other);
   }
 
-  /** Whether a node knows all members. */
-  isAcquainted({ running }: SimNode): boolean {
-    const known = running?.peers.view().peers ?? [];
-    return this.members().filter((node) => node.running !== running)
-      .every(({ id }) => known.some((peer) => equalBytes(peer.node, id)));
+  /** One of {@link World.owners}, `null` if there is none. */
+  anOwner(dice: Dice, other?: SimNode): SimNode | null {
+    const owners = this.owners(other);
+    return owners.length === 0 ? null : dice.pick(owners);
   }
 
   /** One more node, not started. */
