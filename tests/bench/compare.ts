@@ -72,6 +72,12 @@ async function runGroup(group: Group, options: GroupRun): Promise<void> {
   for (const tool of order) await Deno.remove(join(scratch, tool.name), { recursive: true });
 }
 
+/**
+ * The folder for trees that were fetched. They stay until all is done: where many files were removed, ext4 without a journal is
+ * slow to make new ones for minutes, 0.5 ms and more for each.
+ */
+const FETCHED = "fetched";
+
 async function makePlace(folder: string, kind: Place["kind"]): Promise<Place> {
   const place = { store: join(folder, "store"), cache: join(folder, "cache"), kind, puts: 0 };
   await Deno.mkdir(place.store, { recursive: true });
@@ -91,8 +97,9 @@ async function runStep(
     const cost = await measure(tool.put(place, { folder: join(data, step.folder), name, tree }));
     return { ...cost, addedBytes: await bytesUnder(place.store) - before };
   }
-  // It stays until all programs are done: where many files were just removed, ext4 is slow to make new ones.
-  const into = await Deno.makeTempDir({ dir: join(scratch, tool.name), prefix: "fetched-" });
+  const parent = join(scratch, tree ? FETCHED : tool.name);
+  await Deno.mkdir(parent, { recursive: true });
+  const into = await Deno.makeTempDir({ dir: parent });
   await syncDisks();
   const cost = await measure(tool.get(place, { into, name, tree }));
   if (await digestOf(into) !== expected) throw new Error(`${tool.name} fetched other bytes`);

@@ -192,8 +192,7 @@ async function onCopy(
 ): Promise<void> {
   const copy = await Deno.makeTempDir({ dir: scratch });
   await copyInto(folder, copy);
-  await use(copy);
-  await Deno.remove(copy, { recursive: true });
+  await use(copy); // it stays: see FETCHED in compare.ts
 }
 
 async function copyInto(from: string, to: string): Promise<void> {

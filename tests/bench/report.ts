@@ -131,7 +131,7 @@ export function limitTables(
     return [what, inSeconds(bestSeconds(operation, work, speeds))];
   });
   return [
-    table([["stage", "pieces", "µs a piece", "MB/s, a core", "MB/s, all"], ...stages], {
+    table([["stage", "pieces", "µs a piece", "MB/s, a thread", "MB/s, all"], ...stages], {
       leftColumns: 2,
     }),
     table([["a program of one line, s", inSeconds(startSeconds)], [

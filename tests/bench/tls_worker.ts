@@ -4,8 +4,12 @@ import { CERTIFICATE_HOST, type Credentials, toPem } from "../../src/net/mod.ts"
 
 /** Which end, and what it needs. */
 export type TlsTask =
-  | { bytes: number; listen: Credentials }
-  | { bytes: number; port: number; certificate: Uint8Array<ArrayBuffer> };
+  & {
+    bytes: number;
+    /** Bytes that are written and read at a time. */
+    buffer: number;
+  }
+  & ({ listen: Credentials } | { port: number; certificate: Uint8Array<ArrayBuffer> });
 
 interface WorkerScope {
   onmessage: ((event: MessageEvent<TlsTask>) => void) | null;
@@ -13,7 +17,6 @@ interface WorkerScope {
 }
 
 const scope = self as unknown as WorkerScope;
-const BUFFER_BYTES = 256 * 1024;
 
 scope.onmessage = async ({ data }) => {
   const { bytes } = data;
@@ -26,7 +29,7 @@ scope.onmessage = async ({ data }) => {
       key: toPem("PRIVATE KEY", privateKey),
     });
     scope.postMessage({ port: (listener.addr as Deno.NetAddr).port });
-    const buffer = new Uint8Array(BUFFER_BYTES);
+    const buffer = new Uint8Array(data.buffer);
     for await (const connection of listener) {
       for (let taken = 0; taken < bytes;) taken += await connection.read(buffer) ?? bytes;
       await connection.write(new Uint8Array(1)); // all has come
@@ -40,7 +43,7 @@ scope.onmessage = async ({ data }) => {
     caCerts: [toPem("CERTIFICATE", data.certificate)],
   });
   await connection.handshake();
-  const piece = new Uint8Array(BUFFER_BYTES);
+  const piece = new Uint8Array(data.buffer);
   const begin = performance.now();
   for (let sent = 0; sent < bytes;) sent += await connection.write(piece);
   await connection.read(new Uint8Array(1));
