@@ -7,6 +7,7 @@
 import {
   equalBytes,
   isVaultError,
+  type KeyName,
   type RecordId,
   REPACK_DEAD_SHARE,
   sha256,
@@ -57,15 +58,14 @@ export async function prune(
 ): Promise<PruneResult> {
   const dryRun = options.dryRun ?? false;
   const plan = await planPrune(context, chooseDropped(context, retention));
-  const dropped = context.database.guard(() =>
-    plan.dropped.map((version) => ({
-      key: nameOf(context, version.keyTag, version)!,
-      version: version.depth,
-      id: version.id,
-      time: clockMs(version.clock),
-      size: version.size,
-    }))
-  ).sort((a, b) => a.time - b.time);
+  const names = context.database.guard(() => namesOf(context, plan.dropped));
+  const dropped = plan.dropped.map((version) => ({
+    key: names.get(toHex(version.keyTag))!,
+    version: version.depth,
+    id: version.id,
+    time: clockMs(version.clock),
+    size: version.size,
+  })).sort((a, b) => a.time - b.time);
   options.signal?.throwIfAborted();
   if (!dryRun) await commitPrune(context, plan);
   const planned: PlannedPrune = {
@@ -83,6 +83,19 @@ export async function prune(
     leftBytes: collected.leftBytes,
     dropped,
   };
+}
+
+/** The names of the versions' keys, by tag (hex): of each key one record is opened, not that of every version. */
+function namesOf(
+  context: VaultContext,
+  versions: readonly IndexedVersion[],
+): Map<string, KeyName | null> {
+  const names = new Map<string, KeyName | null>();
+  for (const version of versions) {
+    const tag = toHex(version.keyTag);
+    if (!names.has(tag)) names.set(tag, nameOf(context, version.keyTag, version));
+  }
+  return names;
 }
 
 /** What no rule, no tag and no head keeps. */
