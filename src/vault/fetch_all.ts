@@ -5,11 +5,14 @@
  */
 
 import { type Address, FETCH_ALL_FLUSH_BYTES, FETCH_ALL_IN_FLIGHT, toHex } from "../base/mod.ts";
-import { foldHistory } from "../log/mod.ts";
+import { foldHistory, type InventoryEntry } from "../log/mod.ts";
 import type { VaultContext } from "./context.ts";
+import { inParallel } from "./in_order.ts";
 import { loadManifest, needsOf } from "./manifests.ts";
+import { isUnreadable } from "./read_object.ts";
 import type { IndexedVersion } from "./record_index.ts";
 import type { FetchAllResult, WorkOptions } from "./types.ts";
+import { readRecords } from "./whole_records.ts";
 
 /**
  * Fetches every object that some version of the vault needs and that is not here, from whoever has it. Durable when it
@@ -46,10 +49,13 @@ export async function fetchAll(
 
   for (const version of keptVersions(context)) {
     signal?.throwIfAborted();
-    const body = context.database.guard(() => context.segments.versionBody(version));
-    if (body.kind === "delete") continue;
+    const needs = await needsOfVersion(context, version, signal);
+    if (needs === null) {
+      result.missing++;
+      continue;
+    }
     const lacking = [];
-    for (const need of needsOf(await loadManifest(context, body.manifest))) {
+    for (const need of needs) {
       const name = toHex(need.address);
       if (asked.has(name) || await store.has(need.address)) continue;
       asked.add(name);
@@ -62,24 +68,27 @@ export async function fetchAll(
   return result;
 }
 
+/** What a version needs; `null` if its record or manifest can't be had. */
+async function needsOfVersion(
+  context: VaultContext,
+  version: IndexedVersion,
+  signal: AbortSignal | undefined,
+): Promise<Iterable<InventoryEntry> | null> {
+  const { database, segments } = context;
+  const read = () => database.guard(() => segments.versionBody(version));
+  try {
+    const body = await readRecords(context, read, signal);
+    return body.kind === "delete" ? [] : needsOf(await loadManifest(context, body.manifest));
+  } catch (error) {
+    if (!isUnreadable(error)) throw error;
+    return null;
+  }
+}
+
 /** Versions that are not dropped, key by key, the latest of each key first. */
 function keptVersions(context: VaultContext): IndexedVersion[] {
   return context.database.guard(() =>
     [...Map.groupBy(context.index.allVersions(), ({ keyTag }) => toHex(keyTag)).values()]
       .flatMap((ofKey) => foldHistory(ofKey).ordered.toReversed())
   );
-}
-
-/** @throws what the first failing one throws; the others have ended then */
-export async function inParallel<T>(
-  items: readonly T[],
-  width: number,
-  work: (item: T) => Promise<void>,
-): Promise<void> {
-  const left = items.values();
-  const lanes = Array.from({ length: Math.min(width, items.length) }, async () => {
-    for (const item of left) await work(item);
-  });
-  const failed = (await Promise.allSettled(lanes)).find(({ status }) => status === "rejected");
-  if (failed?.status === "rejected") throw failed.reason;
 }

@@ -8,7 +8,7 @@
 import { FETCH_ALL_FLUSH_BYTES, FETCH_ALL_IN_FLIGHT } from "../base/mod.ts";
 import type { InventoryEntry } from "../log/mod.ts";
 import type { VaultContext } from "./context.ts";
-import { inParallel } from "./fetch_all.ts";
+import { inParallel } from "./in_order.ts";
 import { readObject } from "./read_object.ts";
 
 /**

@@ -1,5 +1,5 @@
 /**
- * Several pieces of work at once, with outcomes in the order in which they were begun.
+ * Several pieces of work at once: with outcomes in the order in which they were begun, or with none.
  *
  * @module
  */
@@ -59,4 +59,18 @@ export async function* inOrder<T>(
   } finally {
     await Promise.allSettled(working.map(({ work }) => work));
   }
+}
+
+/** @throws what the first failing one throws; the others have ended then */
+export async function inParallel<T>(
+  items: readonly T[],
+  width: number,
+  work: (item: T) => Promise<void>,
+): Promise<void> {
+  const left = items.values();
+  const lanes = Array.from({ length: Math.min(width, items.length) }, async () => {
+    for (const item of left) await work(item);
+  });
+  const failed = (await Promise.allSettled(lanes)).find(({ status }) => status === "rejected");
+  if (failed?.status === "rejected") throw failed.reason;
 }

@@ -292,6 +292,6 @@ export interface FetchAllResult {
   objects: number;
   /** Their bytes. */
   bytes: number;
-  /** Objects that nobody in reach has. */
+  /** Objects that nobody in reach has; each version of which that is the record or the manifest counts as one. */
   missing: number;
 }

@@ -7,7 +7,7 @@
 
 import { FETCH_ALL_IN_FLIGHT, isVaultError } from "../base/mod.ts";
 import type { VaultContext } from "./context.ts";
-import { inParallel } from "./fetch_all.ts";
+import { inParallel } from "./in_order.ts";
 import { healObject } from "./read_object.ts";
 
 type RecordsContext = Pick<VaultContext, "segments" | "store" | "attachment">;
@@ -39,7 +39,11 @@ async function healRecords(
   if (damaged.length === 0 || attachment.remote === null) return false;
   let healed = 0;
   await inParallel(damaged, FETCH_ALL_IN_FLIGHT, async (address) => {
-    healed += Number(await healObject(context, address, signal) !== null);
+    try {
+      healed += Number(await healObject(context, address, signal) !== null);
+    } catch (error) {
+      if (!isVaultError(error)) throw error; // a full disk: what can be read is told all the same
+    }
   });
   if (healed > 0) await store.flush();
   return healed > 0;
