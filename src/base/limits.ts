@@ -217,6 +217,8 @@ export const PINS_MAX = 65_536;
 export const SLICE_MS = 10;
 /** Steps after which it lets others in even if the clock stands still. */
 export const SLICE_STEPS = 4096;
+/** Steps of the vault's long work, each well below a millisecond, after which it lets others in. */
+export const PACE_STEPS = 32;
 /** Missing objects that are remembered; the rest is found when these are there. */
 export const MISSING_MAX = 65_536;
 /** Missing objects that are fetched before it is seen what else there is to do. */

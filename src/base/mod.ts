@@ -16,4 +16,5 @@ export * from "./errors.ts";
 export * from "./hmac.ts";
 export * from "./key_name.ts";
 export * from "./limits.ts";
+export * from "./next_turn.ts";
 export * from "./sockets_turn.ts";

@@ -70,10 +70,14 @@ export class Caretaker {
     // Someone may know of a version that still needs what looks like garbage here.
     const isAlike = mesh.peers().every((peer) => isEqual(peer));
     if (!isAlike && now - this.#waitsSinceMs < COLLECT_WAIT_MS) return;
-    const { isDone } = await upkeep.collect({ isPinned: (address) => pins.has(address), signal });
-    if (!isDone) return;
-    this.#waitsSinceMs = null;
-    this.#collectDueMs = clock.now() + COLLECT_MS;
+    this.#collectDueMs = now + COLLECT_MS; // a prune that comes while it is collected makes it sooner
+    let isDone = false;
+    try {
+      ({ isDone } = await upkeep.collect({ isPinned: (address) => pins.has(address), signal }));
+    } finally {
+      if (!isDone) this.#collectDueMs = now;
+    }
+    if (isDone) this.#waitsSinceMs = null;
   }
 
   async #scrubForever(): Promise<void> {

@@ -22,9 +22,11 @@ export interface CollectOptions {
   onlyWith?: (frame: FrameRow) => boolean;
   /** Asked again of each dead frame at the last moment: what has come to be relied on since then stays where it is. */
   isSpared?: (frame: FrameRow) => boolean;
-  /** Rewrites so many packs at most. */
-  packsMax?: number;
+  /** Looks at these packs alone, as {@link chooseCandidates} found them; at all if not given. */
+  candidates?: readonly number[];
   dryRun?: boolean;
+  /** Lets others in: waited for after each pack that is looked at. */
+  rest?: () => Promise<void>;
   signal?: AbortSignal;
   onPack?: (done: { packs: number; of: number }) => void;
 }
@@ -75,44 +77,61 @@ function isWorthIt({ dead, deadBytes, fileBytes }: Weighed, options: CollectOpti
   return options.onlyWith === undefined || dead.some(options.onlyWith);
 }
 
-/** Packs that are worth rewriting, those without a live byte first, and how many dead bytes are in the others. */
-function chooseCandidates(
+/** Packs that are worth rewriting, and what is in the others. */
+export interface Candidates {
+  /** Numbers of packs, those without a live byte first. */
+  candidates: number[];
+  /** As in {@link CollectResult}. */
+  leftBytes: number;
+}
+
+/**
+ * Finds the packs that are worth rewriting, the one that is being written to among them. Others may put objects meanwhile, as
+ * {@link collect} weighs each pack again.
+ *
+ * @throws VaultError `failed` if the index had to be rebuilt meanwhile; the signal's reason
+ */
+export async function chooseCandidates(
   store: PackStore,
   options: CollectOptions,
-): { candidates: number[]; leftBytes: number } {
-  const { activePack } = store;
+): Promise<Candidates> {
+  const { rebuilds } = store;
+  const found: { number: number; live: number }[] = [];
   let leftBytes = 0;
-  const candidates = store.index.packs()
-    .filter(({ number }) => options.dryRun || number !== activePack)
-    .flatMap(({ number }) => {
-      const weighed = weigh(store, number, options.isLive);
-      if (isWorthIt(weighed, options)) return [{ number, live: weighed.live.length }];
-      leftBytes += weighed.deadBytes;
-      return [];
-    })
-    .sort((a, b) => a.live - b.live)
-    .map(({ number }) => number);
+  for (const { number } of store.guard(() => store.index.packs())) {
+    options.signal?.throwIfAborted();
+    const weighed = store.guard(() => {
+      checkRows(store, rebuilds);
+      return weigh(store, number, options.isLive);
+    });
+    if (isWorthIt(weighed, options)) found.push({ number, live: weighed.live.length });
+    else leftBytes += weighed.deadBytes;
+    await options.rest?.();
+  }
+  const candidates = found.sort((a, b) => a.live - b.live).map(({ number }) => number);
   return { candidates, leftBytes };
+}
+
+/** Refuses to go on after a rebuild of the index: what is live is known by the rows of before. */
+function checkRows(store: PackStore, rebuilds: number): void {
+  if (store.rebuilds === rebuilds) return;
+  throw new VaultError("failed", "Cannot collect garbage: the index had to be rebuilt", {
+    hint: "run it again",
+  });
 }
 
 /**
  * Rewrites the packs that are worth it, those without a live byte first: on a full disk they make the room for the rest.
  * Memory: the rows of one pack, and one frame at a time.
  *
- * `isLive` and `onlyWith` go by the rows of the index as they are when this is called, and nothing may be put
- * before it returns: an object that is about to go must not be met as one that is there.
+ * `isLive` and `onlyWith` go by the rows of the index as they are when this is called, and what is put before it returns must
+ * be live or spared: an object that is about to go must not be met as one that is there.
  *
  * @throws VaultError `failed` if the index had to be rebuilt meanwhile; `no_space`, `interrupted`. What was done
  * until then is done, and nothing that is live is lost.
  */
 export async function collect(store: PackStore, options: CollectOptions): Promise<CollectResult> {
   const { rebuilds } = store;
-  const checkRows = () => {
-    if (store.rebuilds === rebuilds) return;
-    throw new VaultError("failed", "Cannot collect garbage: the index had to be rebuilt", {
-      hint: "run it again",
-    });
-  };
   const result: CollectResult = {
     removedObjects: 0,
     freedBytes: 0,
@@ -123,27 +142,30 @@ export async function collect(store: PackStore, options: CollectOptions): Promis
   if (options.dryRun) await store.flush();
   else await store.rotate();
 
-  const { candidates, leftBytes } = store.guard(() => {
-    checkRows();
-    return chooseCandidates(store, options);
-  });
-  result.leftBytes = leftBytes;
-
+  let { candidates } = options;
+  if (candidates === undefined) {
+    const chosen = await chooseCandidates(store, options);
+    ({ candidates } = chosen);
+    result.leftBytes = chosen.leftBytes;
+  }
   for (const [index, number] of candidates.entries()) {
-    if (result.rewrittenPacks === options.packsMax) break;
     options.signal?.throwIfAborted();
     options.onPack?.({ packs: index, of: candidates.length });
-    const { live, dead, fileBytes, deadBytes } = store.guard(() => {
-      checkRows();
+    const weighed = store.guard(() => {
+      checkRows(store, rebuilds);
       return weigh(store, number, options.isLive);
     });
+    // Somebody may have begun to write to it, or what is in it has come to be needed, since it was chosen.
+    if (!options.dryRun && number === store.activePack) continue;
+    if (!isWorthIt(weighed, options)) continue;
+    const { live, dead, fileBytes, deadBytes } = weighed;
     let spared = 0;
     if (!options.dryRun) {
       if (!await allWhole(store, live)) {
         result.damagedPacks.push(number);
         continue;
       }
-      checkRows();
+      checkRows(store, rebuilds);
       spared = await store.relocate(live, dead, options.isSpared);
       if (spared === 0) store.dropPack(number);
     }

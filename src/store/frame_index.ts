@@ -59,7 +59,7 @@ export interface FramePlace {
   length: number;
 }
 
-/** A place with its row number, which stays the same while the index lives. */
+/** A place with its row number, which stays the same as long as the row, and is given to no other while the index is open. */
 export interface FrameRow extends FramePlace {
   row: number;
 }
@@ -147,6 +147,8 @@ const PACK_COLUMNS = "number, length, objects, bytes, intact, crc";
 /** Reads and writes the store's rows. Every call may throw {@link IndexDamage}. */
 export class FrameIndex {
   readonly #database: IndexDatabase;
+  /** The highest row number that was ever given: SQLite would give it again once its row is removed. */
+  #lastGiven = 0;
 
   constructor(database: IndexDatabase) {
     this.#database = database;
@@ -222,28 +224,18 @@ export class FrameIndex {
 
   /** Adds a frame, unless its address is known; says whether it was new. */
   add(frame: FramePlace): boolean {
-    const { address, label, kind, pack, offset, length } = frame;
-    return this.#database.run(
-      `INSERT INTO frames(address, label, kind, pack, offset, length, crc)
-         VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT(address) DO NOTHING`,
-      address,
-      label,
-      OBJECT_KINDS[kind],
-      pack,
-      offset,
-      length,
-      frameChecksum(frame),
-    ) === 1;
+    return this.addAll([frame]);
   }
 
   /** Adds frames, unless their addresses are known; says whether all were new. */
   addAll(frames: readonly FramePlace[]): boolean {
+    this.#lastGiven = Math.max(this.#lastGiven, this.lastRow());
     return this.#database.insertAll(
-      `INSERT INTO frames(address, label, kind, pack, offset, length, crc) VALUES`,
+      `INSERT INTO frames(${FRAME_COLUMNS}) VALUES`,
       frames.map((frame) => {
         const { address, label, kind, pack, offset, length } = frame;
         const crc = frameChecksum(frame);
-        return [address, label, OBJECT_KINDS[kind], pack, offset, length, crc];
+        return [++this.#lastGiven, address, label, OBJECT_KINDS[kind], pack, offset, length, crc];
       }),
       "ON CONFLICT(address) DO NOTHING",
     ) === frames.length;

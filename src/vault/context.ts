@@ -11,6 +11,7 @@ import type { IndexDatabase, PackStore } from "../store/mod.ts";
 import type { ChunkCiphers } from "./chunk_cipher.ts";
 import type { Committer } from "./commit.ts";
 import type { Entrance } from "./entrance.ts";
+import type { Pace } from "./machine.ts";
 import type { RecordIndex } from "./record_index.ts";
 import type { Attachment } from "./remote.ts";
 import type { SegmentReader } from "./segments.ts";
@@ -27,6 +28,7 @@ export interface VaultContext {
   readonly disk: Disk;
   readonly clock: Clock;
   readonly random: Random;
+  readonly pace: Pace;
   readonly database: IndexDatabase;
   readonly store: PackStore;
   readonly index: RecordIndex;

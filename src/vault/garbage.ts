@@ -1,14 +1,14 @@
 /**
- * Which stored objects the versions of all vaults still need, marked in the index.
+ * Collecting what no version of any vault needs any more.
  *
  * @module
  */
 
 import {
-  type Address,
   equalBytes,
   ORPHAN_GRACE_MS,
   type RecordId,
+  REPACK_DEAD_SHARE,
   sha256,
   shortHex,
   toHex,
@@ -20,117 +20,125 @@ import {
   isVersionRecord,
   type PackedEntries,
 } from "../log/mod.ts";
-import { collect, type CollectOptions, type CollectResult, type FrameRow } from "../store/mod.ts";
+import {
+  chooseCandidates,
+  collect,
+  type CollectOptions,
+  type CollectResult,
+  type FrameRow,
+} from "../store/mod.ts";
 import type { VaultContext } from "./context.ts";
-import { namedLists } from "./live_lists.ts";
-import { NOTHING_PLANNED, planLive, type PlannedPrune } from "./live_plan.ts";
-import type { IndexedVersion } from "./record_index.ts";
+import type { PlannedPrune } from "./live_plan.ts";
+import { type Marked, type Marking, markLive, settle } from "./marking.ts";
 import { findObject } from "./read_object.ts";
+import type { IndexedVersion } from "./record_index.ts";
 
 export type { PlannedPrune } from "./live_plan.ts";
 
-/** A set of rows of the index: one bit each. */
-class RowSet {
-  readonly #bits: Uint8Array;
+/** How often all is marked anew, as what came meanwhile asks for it, before nobody may write while it is marked. */
+const MARKINGS_MAX = 3;
 
-  constructor(lastRow: number) {
-    this.#bits = new Uint8Array((lastRow >>> 3) + 1);
-  }
-
-  add(row: number): void {
-    this.#bits[row >>> 3]! |= 1 << (row & 7);
-  }
-
-  has(row: number): boolean {
-    return (this.#bits[row >>> 3]! & (1 << (row & 7))) !== 0;
-  }
-}
-
-/** What a marking found. */
-export interface Marked {
-  /** Whether some version needs the object, or the log does. */
-  isLive: (frame: FrameRow) => boolean;
-  /** Whether only dropped versions named the object: nobody waits for it any more. */
-  isReleased: (frame: FrameRow) => boolean;
-  /** Whether all is here that the answer rests on. If not, what no record names may be needed by what is missing. */
-  isWhole: boolean;
-  /** Versions of this vault that inherit from ones that were dropped unawares. */
-  heirs: readonly RecordId[];
-}
-
-/** How to mark. */
-export interface MarkOptions {
+/** How {@link collectGarbage} goes about it. */
+export interface CollectGarbageOptions {
+  dryRun: boolean;
+  /** For a dry run: a prune that is not made. */
   planned?: PlannedPrune;
-  /** What to do where this vault's own records or lists are lost: say so, or keep all that the vault ever named. */
-  onLoss?: "throw" | "keep";
+  /** Rewrite just the packs with a dead object that was live by this; and then all of them, however few bytes it is. */
+  onlyIfLive?: (frame: FrameRow) => boolean;
+  signal?: AbortSignal | undefined;
+  onPack?: (done: { packs: number; of: number }) => void;
 }
 
 /**
- * Marks what is live. Of another vault of which something is lost, all that it ever named counts as live. Memory: two
- * bits for every object in the index, and what the plan takes.
+ * Collects what no version of any vault needs. Others go on writing while it is marked, and wait while packs are rewritten.
  *
- * @throws VaultError `damaged` if something of this vault is lost that the answer rests on, unless that is to be kept
+ * @throws VaultError `damaged` if something of this vault is lost that the answer rests on, `no_space`, `interrupted`
  */
-export function markLive(
+export async function collectGarbage(
   context: VaultContext,
-  { planned = NOTHING_PLANNED, onLoss = "throw" }: MarkOptions = {},
-): Marked {
-  const { store } = context;
-  const own = toHex(context.keys.vaultId);
-  const plan = planLive(context, planned);
-  const ownPlan = plan.vaults.get(own)!;
-  if (ownPlan.missing > 0 && onLoss === "throw") {
-    store.reindex("versions are not in it that others follow");
-    throw cannotCollect(`${ownPlan.missing} records of the log are missing`);
+  options: CollectGarbageOptions,
+): Promise<CollectResult> {
+  const { rebuilds } = context.store;
+  try {
+    return await markAndCollect(context, options);
+  } catch (error) {
+    // The index turned out to be damaged on the way: by the new one everything is marked again.
+    if (context.store.rebuilds === rebuilds) throw error;
+    return await markAndCollect(context, options);
   }
-  const live = new RowSet(store.index.lastRow());
-  const named = new RowSet(store.index.lastRow());
-  const mark = (rows: RowSet, entries: PackedEntries) => {
-    for (let i = 0; i < entries.count; i++) {
-      const frame = store.index.find(entries.address(i));
-      if (frame !== null) rows.add(frame.row);
-    }
-  };
-  const broken = new Set<string>();
-  for (const [vault, { missing }] of plan.vaults) if (missing > 0) broken.add(vault);
-  const read = (address: Address) => findObject(context, address, "list of objects");
-  for (const list of namedLists(context, plan, { read })) {
-    if (list.what === "entries") mark(list.isLive ? live : named, list.entries);
-    else if (list.vault === own && onLoss === "throw") {
-      throw cannotCollect(`${list.kind} ${shortHex(list.address)} is lost`);
-    } else broken.add(list.vault);
-  }
-  for (const [id, entries] of planned.carried) if (ownPlan.carried.has(id)) mark(live, entries);
-  if (broken.size > 0) {
-    const only = (vault: string) => broken.has(vault);
-    for (const list of namedLists(context, plan, { read, only })) {
-      if (list.what === "entries") mark(live, list.entries);
-    }
-  }
-  return {
-    isLive: (frame) => live.has(frame.row),
-    isReleased: (frame) => named.has(frame.row) && !live.has(frame.row),
-    isWhole: broken.size === 0 && context.problems.length === 0,
-    heirs: ownPlan.heirs,
-  };
 }
 
-function cannotCollect(state: string): VaultError {
-  return new VaultError("damaged", `Cannot collect garbage: ${state}`, {
-    hint: "`govault verify` tells what is lost",
+async function markAndCollect(
+  context: VaultContext,
+  options: CollectGarbageOptions,
+): Promise<CollectResult> {
+  const { gate } = context;
+  const { dryRun, planned, onlyIfLive, signal, onPack } = options;
+  const how = {
+    deadShareMin: onlyIfLive ? 0 : REPACK_DEAD_SHARE,
+    ...(onlyIfLive ? { onlyWith: onlyIfLive } : {}),
+    dryRun,
+    ...(signal ? { signal } : {}),
+    ...(onPack ? { onPack } : {}),
+  };
+  const mark = () => markLive(context, { signal, ...(dryRun && planned ? { planned } : {}) });
+  for (let markings = 1; markings <= MARKINGS_MAX; markings++) {
+    const marking = await mark();
+    if (!await marking.catchUpInSteps(signal)) continue;
+    const { candidates, leftBytes } = await chooseMarked(context, marking.marked, how);
+    const collected = await gate.beAlone(() =>
+      collectCaughtUp(context, marking, { ...how, candidates })
+    );
+    if (collected !== null) return { ...collected, leftBytes };
+  }
+  return await gate.beAlone(async () => {
+    let marking;
+    do marking = await mark(); while (!marking.catchUp());
+    return await collectMarked(context, marking.marked, how);
   });
 }
 
 /**
- * Collects what is marked as dead. What no record ever named may belong to a put that was interrupted and will be tried
- * again, or have come ahead of its record: it stays while it is young, and while a record may be missing.
+ * Collects by a marking that was made while others wrote; to be called while nobody does.
+ *
+ * @returns null if all has to be marked anew
  */
-export function collectMarked(
+export async function collectCaughtUp(
+  context: VaultContext,
+  marking: Marking,
+  options: Omit<CollectOptions, "isLive" | "isSpared">,
+): Promise<CollectResult | null> {
+  await settle(context);
+  return marking.catchUp() ? await collectMarked(context, marking.marked, options) : null;
+}
+
+/** Packs that are worth rewriting, by what is marked so far. */
+export function chooseMarked(
+  context: VaultContext,
+  marked: Marked,
+  options: Omit<CollectOptions, "isLive" | "isSpared">,
+) {
+  return chooseCandidates(context.store, { ...options, ...judge(context, marked) });
+}
+
+/** Collects what is marked as dead. */
+function collectMarked(
   context: VaultContext,
   marked: Marked,
   options: Omit<CollectOptions, "isLive" | "isSpared">,
 ): Promise<CollectResult> {
-  const { store, attachment } = context;
+  return collect(context.store, { ...options, ...judge(context, marked) });
+}
+
+/**
+ * What stays. What no record ever named may belong to a put that was interrupted and will be tried again, or have come ahead of
+ * its record: it stays while it is young, and while a record may be missing.
+ */
+function judge(
+  context: VaultContext,
+  marked: Marked,
+): Pick<CollectOptions, "isLive" | "isSpared" | "rest"> {
+  const { store, attachment, pace } = context;
   const now = context.clock.now();
   const ages = new Map<number, boolean>();
   const isYoung = (pack: number) => {
@@ -141,14 +149,14 @@ export function collectMarked(
     }
     return young;
   };
-  return collect(store, {
-    ...options,
+  return {
     isLive: (frame) => {
       if (marked.isLive(frame) || attachment.isPinned(frame.address)) return true;
       return !marked.isReleased(frame) && (!marked.isWhole || isYoung(frame.pack));
     },
     isSpared: ({ address }) => attachment.isPinned(address),
-  });
+    rest: () => pace.others(),
+  };
 }
 
 /** The inventory that a version's record states. */

@@ -64,7 +64,7 @@ export function* namedLists(
     const vault = plan.segments.vault(i);
     if (only !== undefined && !only(vault)) continue;
     const address = plan.segments.address(i);
-    const bytes = checked(address, read);
+    const bytes = checkedObject(address, read);
     const open = [entryOf(context, address)];
     if (bytes === null) {
       yield { what: "lost", vault, kind: "segment", address };
@@ -128,7 +128,7 @@ function* listsOf(
     else yield { ...how, isPublic: true, entries: packEntries([entry]) };
     // What only dropped versions needed may be gone for good: no reason to doubt the index.
     const readPart: Read = isLive ? read : (address) => context.store.getSync(address);
-    const entries = decoded(address, readPart, decodeInventory);
+    const entries = decodedObject(address, readPart, decodeInventory);
     if (entries !== null) yield { ...how, isPublic: false, entries };
     else if (isLive) yield { what: "lost", vault, kind: "inventory", address };
   }
@@ -138,7 +138,7 @@ function* carriedLists(
   address: Address,
   { vault, carried, read }: { vault: string; carried: ReadonlySet<string>; read: Read },
 ): Generator<NamedList> {
-  const list = decoded(address, read, decodePruneList);
+  const list = decodedObject(address, read, decodePruneList);
   if (list === null) return yield { what: "lost", vault, kind: "prune list", address };
   for (const { version, entries } of list.carried) {
     if (!carried.has(toHex(version)) || entries.count === 0) continue;
@@ -153,7 +153,7 @@ function entryOf({ store }: Parts, address: Address): InventoryEntry {
 }
 
 /** The bytes with this address; null if they are lost or others. */
-function checked(address: Address, read: Read): Bytes | null {
+export function checkedObject(address: Address, read: Read): Bytes | null {
   try {
     const bytes = read(address);
     return bytes !== null && equalBytes(sha256(bytes), address) ? bytes : null;
@@ -163,8 +163,13 @@ function checked(address: Address, read: Read): Bytes | null {
   }
 }
 
-function decoded<T>(address: Address, read: Read, decode: (bytes: Bytes) => T): T | null {
-  const bytes = checked(address, read);
+/** What such an object says; null if it is lost, or no such thing. */
+export function decodedObject<T>(
+  address: Address,
+  read: Read,
+  decode: (bytes: Bytes) => T,
+): T | null {
+  const bytes = checkedObject(address, read);
   if (bytes === null) return null;
   try {
     return decode(bytes);

@@ -21,6 +21,7 @@ import { liveLists, type LivenessNode, type PackedEntries } from "../log/mod.ts"
 import { IndexDamage } from "../store/mod.ts";
 import type { VaultContext } from "./context.ts";
 import type { IndexedSegment, RecordIndex } from "./record_index.ts";
+import { inSteps } from "./steps.ts";
 
 /** A prune that is being thought about: it counts as if it were done. */
 export interface PlannedPrune {
@@ -32,9 +33,6 @@ export interface PlannedPrune {
 
 /** Rows of the index that are looked at in one step of a plan. */
 const STEP_ROWS = 32;
-
-/** How often a plan is begun again, as segments came between its steps, before it is made in one go. */
-const RESTARTS_MAX = 3;
 
 /** No prune. */
 export const NOTHING_PLANNED: PlannedPrune = { dropped: new Set(), carried: new Map() };
@@ -136,49 +134,19 @@ interface Node extends LivenessNode {
 type Known = Omit<Node, "carried">;
 
 /**
- * Works out which lists count. Memory, beside what is said above: an entry for each version that some prune carries
- * something for, and for those that were dropped unawares. Call it inside a guard of the index.
+ * Works out which lists count, step by step, so that others get their turn between them: `null` as long as the plan is not made. It
+ * is of one moment all the same: see {@link inSteps}. Guards the index itself. Memory, beside what is said above: an entry for
+ * each version that some prune carries something for, and for those that were dropped unawares.
  */
-export function planLive(
-  context: Pick<VaultContext, "index" | "keys">,
-  planned: PlannedPrune = NOTHING_PLANNED,
-): LivePlan {
-  const steps = planSteps(context, planned);
-  while (true) {
-    const { done, value } = steps.next();
-    if (done) return value;
-  }
-}
-
-/**
- * As {@link planLive}, but step by step, so that others get their turn between them: `null` as long as the plan is not made. It is
- * of one moment all the same: begun again if a segment came or the index was made anew, and made in one go if that happens
- * often. Guards the index itself.
- */
-export function* planLiveInSteps(
+export function planLiveInSteps(
   context: Pick<VaultContext, "index" | "keys" | "database">,
+  planned: PlannedPrune = NOTHING_PLANNED,
 ): Generator<null, LivePlan> {
   const { database, index } = context;
-  let begun: { steps: ReturnType<typeof planSteps>; segments: number; rebuilds: number } | null =
-    null;
-  let restarts = -1;
-  while (true) {
-    const plan = database.guard(() => {
-      const { segments } = index.totals();
-      const { count: rebuilds } = database.rebuilds;
-      if (begun === null || begun.segments !== segments || begun.rebuilds !== rebuilds) {
-        begun = { steps: planSteps(context, NOTHING_PLANNED), segments, rebuilds };
-        restarts++;
-      }
-      while (true) {
-        const { done, value } = begun.steps.next();
-        if (done) return value;
-        if (restarts < RESTARTS_MAX) return null;
-      }
-    });
-    if (plan !== null) return plan;
-    yield null;
-  }
+  return inSteps(database, {
+    begin: () => planSteps(context, planned),
+    moment: () => index.totals().segments,
+  });
 }
 
 function* planSteps(

@@ -9,6 +9,8 @@ import {
   type Clock,
   denoDisk,
   type Disk,
+  nextTurn,
+  PACE_STEPS,
   type Random,
   systemClock,
   systemRandom,
@@ -26,6 +28,15 @@ export interface Machine {
   indexPath(path: string): string;
   /** Whether there are threads to give work to. */
   readonly hasThreads: boolean;
+  readonly pace: Pace;
+}
+
+/** How long work lets others in. */
+export interface Pace {
+  /** Steps that are done at a stretch. */
+  readonly steps: number;
+  /** Lets the others have their turn. */
+  others(): Promise<void>;
 }
 
 /** The machine that this runs on. */
@@ -36,4 +47,5 @@ export const systemMachine: Machine = {
   lock: lockHome,
   indexPath: (path) => path,
   hasThreads: true,
+  pace: { steps: PACE_STEPS, others: nextTurn },
 };

@@ -320,7 +320,7 @@ async function assemble(
     machine: Machine;
   },
 ): Promise<Vault> {
-  const { disk, clock, random, hasThreads } = machine;
+  const { disk, clock, random, hasThreads, pace } = machine;
   const { masterKey, node, networkSecret } = secrets;
   const keys = deriveVaultKeys(masterKey);
   keys.setPadding(padding);
@@ -345,6 +345,7 @@ async function assemble(
       disk,
       clock,
       random,
+      pace,
       database,
       store,
       index,

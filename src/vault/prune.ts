@@ -9,7 +9,6 @@ import {
   isVaultError,
   type KeyName,
   type RecordId,
-  REPACK_DEAD_SHARE,
   sha256,
   toHex,
 } from "../base/mod.ts";
@@ -24,16 +23,15 @@ import {
   packEntries,
   splitPruneList,
 } from "../log/mod.ts";
-import type { CollectResult, FrameRow } from "../store/mod.ts";
 import type { VaultContext } from "./context.ts";
 import {
-  collectMarked,
+  collectGarbage,
   entriesOf,
   idSet,
   inventoryOfVersion,
-  markLive,
   type PlannedPrune,
 } from "./garbage.ts";
+import { markLive } from "./marking.ts";
 import { loadManifest, needsOf } from "./manifests.ts";
 import { deleteKey } from "./put.ts";
 import { isUnreadable } from "./read_object.ts";
@@ -72,7 +70,7 @@ export async function prune(
     dropped: idSet(plan.dropped.map(({ id }) => id)),
     carried: new Map(plan.carried.map(({ version, entries }) => [toHex(version), entries])),
   };
-  const collected = await collectGarbage(context, { ...options, dryRun, planned });
+  const collected = await collectGarbage(context, { ...collecting(options), dryRun, planned });
   return {
     dryRun,
     versions: plan.versions,
@@ -257,12 +255,12 @@ export async function purge(
     return { all, dropped };
   });
   const plan = await planPrune(context, { all, dropped });
-  const before = context.database.guard(() => markLive(context));
+  const { marked: before } = await markLive(context, { signal: options.signal });
   const { rebuilds } = context.store;
   await commitPrune(context, plan);
   // Only what this purge let go: other garbage waits for a prune. Rows that a rebuild has changed say nothing any more.
   const { freedBytes } = await collectGarbage(context, {
-    ...options,
+    ...collecting(options),
     dryRun: false,
     onlyIfLive: (frame) => context.store.rebuilds !== rebuilds || before.isLive(frame),
   });
@@ -275,43 +273,8 @@ function tombstoneOf(context: VaultContext, key: NamedKey): VersionInfo | null {
   return found?.latest.op === "delete" ? describeId(context, key.name, found.latest.id) : null;
 }
 
-interface CollectGarbageOptions extends WorkOptions {
-  dryRun: boolean;
-  planned?: PlannedPrune;
-  /** Rewrite just the packs with a dead object that was live by this; and then all of them, however few bytes it is. */
-  onlyIfLive?: (frame: FrameRow) => boolean;
-}
-
-function collectGarbage(
-  context: VaultContext,
-  options: CollectGarbageOptions,
-): Promise<CollectResult> {
-  return context.gate.beAlone(async () => {
-    await context.committer.settle();
-    await context.store.flush();
-    const { rebuilds } = context.store;
-    try {
-      return await markAndCollect(context, options);
-    } catch (error) {
-      // The index turned out to be damaged on the way: by the new one everything is marked again.
-      if (context.store.rebuilds === rebuilds) throw error;
-      return await markAndCollect(context, options);
-    }
-  });
-}
-
-async function markAndCollect(
-  context: VaultContext,
-  { planned, dryRun, onlyIfLive, signal, onProgress }: CollectGarbageOptions,
-): Promise<CollectResult> {
-  const marked = context.database.guard(() =>
-    markLive(context, dryRun && planned !== undefined ? { planned } : {})
-  );
-  return await collectMarked(context, marked, {
-    deadShareMin: onlyIfLive ? 0 : REPACK_DEAD_SHARE,
-    ...(onlyIfLive ? { onlyWith: onlyIfLive } : {}),
-    dryRun,
-    ...(signal ? { signal } : {}),
-    onPack: ({ packs, of }) => onProgress?.({ doneBytes: packs, totalBytes: of, item: "packs" }),
-  });
+function collecting({ signal, onProgress }: WorkOptions) {
+  const onPack = ({ packs, of }: { packs: number; of: number }) =>
+    onProgress?.({ doneBytes: packs, totalBytes: of, item: "packs" });
+  return { signal, onPack };
 }

@@ -14,7 +14,8 @@ import {
 } from "../base/mod.ts";
 import { type FrameRow, matchesAddress } from "../store/mod.ts";
 import type { VaultContext } from "./context.ts";
-import { collectMarked, markLive } from "./garbage.ts";
+import { chooseMarked, collectCaughtUp } from "./garbage.ts";
+import { type Marking, markLive } from "./marking.ts";
 import { carryForHeirs } from "./prune.ts";
 import { forgetSeen } from "./seen.ts";
 
@@ -23,6 +24,9 @@ export class Upkeep {
   readonly #context: VaultContext;
   /** The pack that was scrubbed last, so that small steps need not list it each time. */
   #scrubbed: { pack: number; frames: readonly FrameRow[]; rebuilds: number } | null = null;
+
+  /** What is live, of a collection that had to give way. */
+  #marking: Marking | null = null;
 
   constructor(context: VaultContext) {
     this.#context = context;
@@ -41,29 +45,29 @@ export class Upkeep {
     const { attachment, gate } = this.#context;
     attachment.isPinned = isPinned;
     let freedBytes = 0;
-    while (true) {
+    const marking = await this.#mark(signal);
+    const options = { deadShareMin: REPACK_DEAD_SHARE, signal };
+    const { candidates } = await chooseMarked(this.#context, marking.marked, options);
+    for (let start = 0; start < candidates.length; start += UPKEEP_PACKS_MAX) {
       signal.throwIfAborted();
-      const collected = await gate.beAloneIfFree(() => this.#collectSome(signal));
+      const some = candidates.slice(start, start + UPKEEP_PACKS_MAX);
+      const collected = await gate.beAloneIfFree(() =>
+        collectCaughtUp(this.#context, marking, { ...options, candidates: some })
+      );
       if (collected === null) return { freedBytes, isDone: false };
       freedBytes += collected.freedBytes;
-      if (collected.rewrittenPacks >= UPKEEP_PACKS_MAX) continue;
-      await carryForHeirs(this.#context, collected.heirs);
-      return { freedBytes, isDone: true };
     }
+    this.#marking = null;
+    await carryForHeirs(this.#context, marking.marked.heirs);
+    return { freedBytes, isDone: true };
   }
 
-  async #collectSome(signal: AbortSignal) {
-    const { committer, database, store } = this.#context;
-    await committer.settle();
-    await store.flush();
-    const marked = database.guard(() => markLive(this.#context, { onLoss: "keep" }));
-    const options = { deadShareMin: REPACK_DEAD_SHARE, packsMax: UPKEEP_PACKS_MAX, signal };
-    // Collecting ends the pack that is being written: not for nothing, or there would be many small ones.
-    const planned = await collectMarked(this.#context, marked, { ...options, dryRun: true });
-    const collected = planned.rewrittenPacks === 0
-      ? planned
-      : await collectMarked(this.#context, marked, options);
-    return { ...collected, heirs: marked.heirs };
+  /** A marking that is up to date: the last one, if it was not used to its end and nothing was dropped since. */
+  async #mark(signal: AbortSignal): Promise<Marking> {
+    const last = this.#marking;
+    if (last !== null && !last.isBehind && await last.catchUpInSteps(signal)) return last;
+    this.#marking = null;
+    return this.#marking = await markLive(this.#context, { onLoss: "keep", signal });
   }
 
   /**

@@ -34,6 +34,7 @@ async function inMemory(): Promise<LedgerUnderTest> {
     lock: () => Promise.resolve({ release() {} }),
     indexPath: () => ":memory:",
     hasThreads: false,
+    pace: { steps: 1, others: () => Promise.resolve() },
   };
   const home = "/home";
   await initVault({ home, machine });

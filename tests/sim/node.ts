@@ -4,7 +4,14 @@
  * @module
  */
 
-import { encodeUtf8, isVaultError, type NodeId, type Random, toHex } from "../../src/base/mod.ts";
+import {
+  encodeUtf8,
+  isVaultError,
+  type NodeId,
+  type Random,
+  sleep,
+  toHex,
+} from "../../src/base/mod.ts";
 import { openForNetwork } from "../../src/daemon/open_vault.ts";
 import { openPeers, type Peers, type ServedVault } from "../../src/daemon/peers.ts";
 import type { Machine, PeerSide, Vault } from "../../src/vault/mod.ts";
@@ -138,6 +145,7 @@ export class SimNode {
       lock: () => Promise.resolve({ release: () => {} }),
       indexPath: () => this.index?.begin() ?? ":memory:",
       hasThreads: false,
+      pace: { steps: 2, others: () => sleep(life, 0) },
     };
     const vault = await openForNetwork({ home, machine }, token);
     const served: ServedVault = {

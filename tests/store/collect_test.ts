@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { toHex, VaultError } from "../../src/base/mod.ts";
 import {
+  chooseCandidates,
   collect,
   type CollectOptions,
   FRAME_HEADER_BYTES,
@@ -265,14 +266,38 @@ Deno.test("collect: what is relied on again at the last moment stays, and its pa
   await assertOnly((await openStore(disk)).store, left);
 });
 
-Deno.test("collect: rewrites no more packs than it may, those that are worth most first", async () => {
+Deno.test("chooseCandidates: the packs that are worth rewriting, those that are worth most first; collect: these alone", async () => {
   const { store, objects } = await threePacks();
   const dead = [...objects.slice(0, 2), ...objects.slice(10, 20), ...objects.slice(20, 25)];
-  const options = { ...without(dead), packsMax: 1 };
-  for (const [removed, left] of [[10, 20], [5, 15], [2, 13], [0, 13]] as const) {
-    assertEquals((await collect(store, options)).removedObjects, removed);
+  const options = without(dead);
+  const { candidates } = await chooseCandidates(store, options);
+  for (const [i, [removed, left]] of ([[10, 20], [5, 15], [2, 13]] as const).entries()) {
+    const some = { ...options, candidates: candidates.slice(i, i + 1) };
+    assertEquals((await collect(store, some)).removedObjects, removed);
     assertEquals((await addressesIn(store)).length, left);
   }
+  assertEquals((await chooseCandidates(store, options)).candidates, []);
+  await store.close();
+});
+
+Deno.test("collect: a pack in which all has come to be live since it was chosen stays as it is", async () => {
+  const { store, disk, objects } = await threePacks();
+  const { candidates } = await chooseCandidates(store, without(objects.slice(0, 5)));
+  assertEquals(candidates, [1]);
+  const before = disk.bytesOf(packPath(1));
+  assertEquals((await collect(store, { ...without([]), candidates })).rewrittenPacks, 0);
+  assertEquals(disk.bytesOf(packPath(1)), before);
+  await store.close();
+});
+
+Deno.test("index: a row number is given to no other object, though its row is gone", async () => {
+  const { store, objects } = await threePacks();
+  const last = store.index.lastRow();
+  await store.remove(objects.map(({ address }) => address).slice(-3));
+  const [next] = makeObjects(1, { from: 99 });
+  await store.put(next!);
+  await store.flush();
+  assertEquals(store.index.find(next!.address)?.row, last + 1);
   await store.close();
 });
 

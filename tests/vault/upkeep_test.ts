@@ -266,6 +266,8 @@ Deno.test("collect, dropSurplus: give way to whoever writes", async () => {
   await carryLogs(owner.vault, keeper.vault);
   await carryObjects(owner.vault, keeper.vault);
   const { upkeep, store } = keeper.vault.peerSide();
+  await owner.vault.delete("file 3", { purge: true });
+  await carryLogs(owner.vault, keeper.vault);
   const held = liveAddresses(keeper.vault, { isPublic: false }).map(bytesOf);
   const source = new TransformStream<Bytes, Bytes>();
   const put = keeper.vault.put("slow", source.readable);
