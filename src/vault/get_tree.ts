@@ -96,7 +96,7 @@ export async function* getTree(
   ];
   for (const some of work) {
     for await (const outcomes of inOrder(await some(), ENTRIES_IN_WORK)) {
-      isEmpty = false;
+      isEmpty &&= outcomes.length === 0;
       yield outcomes;
     }
   }
@@ -164,6 +164,7 @@ function* tasks(
     return { bytes, start: () => getBatch(context, some, { ...options, rebuilds }), pauses: true };
   };
   for (const page of pages) {
+    if (page.length === 0) yield { bytes: 0, start: () => Promise.resolve([]), pauses: true };
     const rebuilds = context.database.rebuilds.count;
     const folders = page.filter(({ listed }) => listed.info.meta.type === "folder");
     const enter = (place: Place) =>

@@ -1,14 +1,12 @@
 /**
  * The latest versions of many keys at once, asked of the index in a way that does not read a row of each: trees are compared
- * and listed by these. Whoever calls them does so inside `database.guard`.
+ * by these. Whoever calls them does so inside `database.guard`.
  *
  * @module
  */
 
 import { type Bytes, concatBytes, equalBytes, type RecordId, toHex } from "../base/mod.ts";
-import { integer } from "../store/mod.ts";
 import type { VaultContext } from "./context.ts";
-import { checkSums, type IndexedKey, readKey } from "./record_rows.ts";
 
 type IndexContext = Pick<VaultContext, "database" | "index">;
 
@@ -41,31 +39,4 @@ export function areLatest(
     if (key === undefined || key.latest === null || key.heads.length !== 1) return false;
     return equalBytes(key.latest, id);
   };
-}
-
-/** A key, and the row of the segment and the place in it where the record of its latest version should lie. */
-export interface LatestPlace {
-  key: IndexedKey;
-  segment: number;
-  position: number;
-  depth: number;
-}
-
-/**
- * Where the record of each key's latest version should lie, by segment and place, without keys of which all was dropped.
- * The rows of those versions are not checked, as reading them takes long: whoever goes there sees which key and which depth
- * the record is of.
- */
-export function latestPlaces({ database, index }: IndexContext): LatestPlace[] {
-  const rows = database.all(`
-    SELECT keys.*, segment, position, depth FROM keys LEFT JOIN versions ON id = latest
-    ORDER BY segment, position`);
-  const keys = rows.map(readKey);
-  checkSums(keys, index.totals());
-  return rows.flatMap((row, i) => {
-    const key = keys[i]!;
-    if (key.latest === null) return [];
-    const [segment, position] = [integer(row, "segment"), integer(row, "position")];
-    return [{ key, segment, position, depth: integer(row, "depth") }];
-  });
 }

@@ -5,6 +5,7 @@
  */
 
 import {
+  type Bytes,
   equalBytes,
   hasPrefix,
   isVaultError,
@@ -14,17 +15,21 @@ import {
   toHex,
   VaultError,
 } from "../base/mod.ts";
-import {
-  clockMs,
-  compareVersions,
-  isVersionRecord,
-  latestAt,
-  type RecordPublic,
-} from "../log/mod.ts";
+import { isVersionRecord } from "../log/mod.ts";
 import { IndexDamage } from "../store/mod.ts";
 import type { VaultContext } from "./context.ts";
-import { type LatestPlace, latestPlaces } from "./latest.ts";
+import {
+  checkOf,
+  chooseVersions,
+  gatherPlaces,
+  isConflict,
+  type KeyPlace,
+  type KeyPlaces,
+  type VersionChoice,
+} from "./key_places.ts";
+import { PackedKeys } from "./packed_keys.ts";
 import type { IndexedKey, IndexedVersion } from "./record_index.ts";
+import { inSteps } from "./steps.ts";
 import type { KeyInfo, VersionInfo } from "./types.ts";
 import { describeVersion, nameOf } from "./versions.ts";
 import { readRecords } from "./whole_records.ts";
@@ -44,12 +49,11 @@ export interface ListOptions {
 }
 
 interface Versioned {
-  key: IndexedKey;
+  tag: Bytes;
   version: IndexedVersion;
+  latest: boolean;
+  conflict: boolean;
 }
-
-/** A key with the version that counts, or with the place where the record of its latest one should lie. */
-type Candidate = Versioned | LatestPlace;
 
 /** A key with the version that counts. */
 export interface Listed {
@@ -66,23 +70,41 @@ export interface ListedPage {
   isLast: boolean;
 }
 
-/** A key whose name can't be read. */
-export type Nameless = Pick<Candidate, "key"> & { id: RecordId };
+/** A key whose name can't be read, and the version that counts. */
+export interface Nameless {
+  tag: Bytes;
+  id: RecordId;
+}
 
 /** How many keys are looked at for one page. */
 const PAGE_KEYS = 1024;
 
 /**
- * The keys of a vault, sorted by name, and how many there are whose names can't be read. Names are sealed, so listing opens
- * one record a key; damaged ones are taken from other nodes.
+ * The keys of a vault, sorted by name. Names are sealed, so listing opens one record a key, and only then can they be sorted, for
+ * which they are held packed: some hundred bytes a key. Each is as it was when it was come upon, as others get their turn
+ * meanwhile; damaged records are taken from other nodes.
+ *
+ * @throws VaultError `damaged` after the last one, if there are keys whose names can't be read
  */
-export async function listKeys(
+export async function* listKeys(
   context: VaultContext,
   options: ListOptions,
-): Promise<{ keys: Listed[]; nameless: number }> {
-  const pages = await readRecords(context, () => [...listPages(context, options)]);
-  const keys = pages.flatMap(({ keys }) => keys).sort(byName);
-  return { keys, nameless: pages.reduce((sum, { nameless }) => sum + nameless.length, 0) };
+): AsyncGenerator<KeyInfo> {
+  const { pace } = context;
+  const packed = new PackedKeys();
+  let nameless = 0;
+  for (const read of pageReaders(context, options)) {
+    const { keys, nameless: some, isLast } = await readRecords(context, read);
+    packed.addPage(keys.map(({ info }) => info));
+    nameless += some.length;
+    if (!isLast) await pace.others();
+  }
+  let given = 0;
+  for (const info of packed.takeSorted()) {
+    yield info;
+    if (++given % PAGE_KEYS === 0) await pace.others();
+  }
+  if (nameless > 0) throw namelessError("list", nameless);
 }
 
 /** Says that a listing may lack keys. @param action what they can't be had for: "list" */
@@ -99,7 +121,8 @@ export function namelessError(action: string, count: number): VaultError {
 
 /**
  * As {@link listKeys}, some at a time, so that whoever fetches them can begin with the first: sorted within a page, and page
- * after page as their records lie in the log, which is how they were stored. A page may be empty.
+ * after page as their records lie in the log, which is how they were stored. A page may be empty, as are those that come
+ * while it is still being gathered which keys there are.
  *
  * @param of only these, of which some could not be read before; all that the options name if not given
  */
@@ -108,101 +131,152 @@ export function* listPages(
   options: ListOptions,
   of?: readonly Nameless[],
 ): Generator<ListedPage> {
+  for (const read of pageReaders(context, options, of)) yield read();
+}
+
+const NOTHING_YET: ListedPage = { keys: [], nameless: [], isLast: false };
+
+/** What reads each page, and would read it again. */
+function* pageReaders(
+  context: VaultContext,
+  options: ListOptions,
+  of?: readonly Nameless[],
+): Generator<() => ListedPage> {
   const prefix = parsePrefix(options.prefix ?? "");
-  const { database } = context;
-  const all = of ?? database.guard(() => candidates(context, options));
-  const rebuilds = database.rebuilds.count;
-  for (let start = 0; start === 0 || start < all.length; start += PAGE_KEYS) {
-    const some = all.slice(start, start + PAGE_KEYS);
-    const page = database.guard(() => {
-      // After a rebuild of the index the row numbers of segments may be others.
-      const isOld = database.rebuilds.count !== rebuilds;
-      const keys: Listed[] = [];
-      const nameless: Nameless[] = [];
-      for (const candidate of some) {
-        const version = versionOf(context, candidate, isOld);
-        if (version === null || (version.op === "delete" && !options.deleted)) continue;
-        const { key } = candidate;
-        const name = nameOf(context, key.tag, version);
-        if (name === null) nameless.push({ key, id: version.id });
-        else if (hasPrefix(name, prefix)) keys.push(describe(context, { key, version }, name));
-      }
-      return { keys: keys.sort(byName), nameless };
+  const { database, index } = context;
+  const { node, ...others } = options;
+  const choose = () => {
+    const rows = node === undefined ? null : segmentsOfNode(context, node.toLowerCase());
+    return chooseVersions({ ...others, rows });
+  };
+  let choice = database.guard(choose);
+  let places: KeyPlaces | null = null;
+  if (of === undefined) {
+    const gathering = inSteps(database, {
+      begin: () => gatherPlaces(context, choice = choose()),
+      moment: () => index.totals().segments,
     });
-    yield { ...page, isLast: start + PAGE_KEYS >= all.length };
+    let step = gathering.next();
+    for (; !step.done; step = gathering.next()) yield () => NOTHING_YET;
+    places = step.value;
   }
+  const isOld = momentChanges(context);
+  const count = places?.count ?? of!.length;
+  const readPage = (start: number, end: number): ListedPage => {
+    const keys: Listed[] = [];
+    const nameless: Nameless[] = [];
+    const wanted = places?.slice(start, end) ?? of!.slice(start, end);
+    for (const found of versionsOf(context, wanted, { choice, isOld: isOld() })) {
+      const { tag, version } = found;
+      if (version.op === "delete" && !options.deleted) continue;
+      const name = nameOf(context, tag, version);
+      if (name === null) nameless.push({ tag, id: version.id });
+      else if (hasPrefix(name, prefix)) keys.push(describe(context, found, name));
+    }
+    return { keys: keys.sort(byName), nameless, isLast: end >= count };
+  };
+  for (let start = 0; start === 0 || start < count; start += PAGE_KEYS) {
+    yield () => database.guard(() => readPage(start, start + PAGE_KEYS));
+  }
+}
+
+/** Asks whether what is known now may be otherwise: records have come, or rows have other numbers after a rebuild. */
+function momentChanges({ database, index }: VaultContext): () => boolean {
+  const rebuilds = database.rebuilds.count;
+  const { segments } = database.guard(() => index.totals());
+  return () => database.rebuilds.count !== rebuilds || index.totals().segments !== segments;
 }
 
 function byName({ info: { key: a } }: Listed, { info: { key: b } }: Listed): number {
   return a < b ? -1 : a > b ? 1 : 0;
 }
 
-/** The version of each key that counts, in the order of their segments, so that each segment is opened once. */
-function candidates(context: VaultContext, { at, deleted, node }: ListOptions): Candidate[] {
+/** Keys with the version of each that counts; without those of which that was dropped since. */
+function versionsOf(
+  context: VaultContext,
+  wanted: readonly (KeyPlace | Nameless)[],
+  { choice, isOld }: { choice: VersionChoice; isOld: boolean },
+): Versioned[] {
   const { index } = context;
-  if (node === undefined && at === undefined) {
-    return latestPlaces(context).filter(({ key }) => deleted || !key.deleted);
+  // Where nothing has come, the places are all there is to know of the latest versions that can be read.
+  const sure = new Map<KeyPlace | Nameless, IndexedVersion>();
+  for (const place of wanted) {
+    if ("id" in place || isOld) continue;
+    const version = versionAt(context, place);
+    if (version !== null) sure.set(place, version);
   }
-  const found = node !== undefined
-    // What was deleted since, by whomever, is not what anyone misses.
-    ? newestOf(context, segmentsOfNode(context, node.toLowerCase()), at)
-      .filter(({ key }) => deleted || !key.deleted)
-    : index.keys().flatMap((key) => {
-      const version = latestAt(index.versionsOf(key.tag), at!);
-      return version === null ? [] : [{ key, version }];
-    });
-  return found.sort((a, b) => a.version.segment - b.version.segment);
+  const others = wanted.filter((place) => !choice.isLatest || !sure.has(place));
+  const keys = index.keysOf(others.map(({ tag }) => tag));
+  return wanted.flatMap((place): Versioned[] => {
+    const { tag } = place;
+    const known = sure.get(place);
+    if (choice.isLatest && known !== undefined) {
+      const { isConflict } = place as KeyPlace;
+      return [{ tag, version: known, latest: true, conflict: isConflict }];
+    }
+    const key = keys.get(toHex(tag));
+    if (key === undefined || key.latest === null) return [];
+    if (choice.skipsDeleted && key.deleted) return [];
+    const version = known ??
+      ("id" in place ? index.version(place.id) : versionOf(context, key, choice));
+    if (version === null) return [];
+    const latest = equalBytes(key.latest, version.id);
+    return [{ tag, version, latest, conflict: isConflict(key, version.id) }];
+  });
 }
 
-/** The version of a candidate; `null` if it was dropped since. */
+/** The version of a key that counts, by the index alone. */
 function versionOf(
-  context: VaultContext,
-  candidate: Candidate | Nameless,
-  isOld: boolean,
+  { index }: VaultContext,
+  { tag, latest }: IndexedKey,
+  choice: VersionChoice,
 ): IndexedVersion | null {
-  if ("id" in candidate) return context.index.version(candidate.id);
-  if (isOld) {
-    const id = "version" in candidate ? candidate.version.id : candidate.key.latest!;
-    return context.index.version(id);
-  }
-  return "version" in candidate ? candidate.version : versionAt(context, candidate);
+  return choice.isLatest ? index.knownVersion(latest!) : choice.of(index.versionsOf(tag));
 }
 
 /**
- * A key's latest version, as its record says, which the index named by its place: the record proves that place as well as a
- * checksum of the row would. Of a record that can't be read the index tells what it knows.
+ * A key's version, as its record says, of which the index named the place: that it is of the key, and has that id, proves the place
+ * as well as a checksum of the row would. Null if it can't be read.
+ *
+ * @throws IndexDamage if another stands there
  */
 function versionAt(
-  { index, segments }: VaultContext,
-  { key, segment, position, depth }: LatestPlace,
-): IndexedVersion {
-  let record: RecordPublic | undefined;
-  let size: number;
+  { segments }: VaultContext,
+  { tag, segment, position, check }: KeyPlace,
+): IndexedVersion | null {
   try {
     const opened = segments.open(segment);
-    record = opened.segment.records[position];
+    const record = opened.segment.records[position];
+    const found = opened.segment.ids[position];
+    if (
+      record === undefined || found === undefined || !isVersionRecord(record) ||
+      !equalBytes(record.keyTag, tag) || checkOf(found) !== check
+    ) throw new IndexDamage(`a version of key ${toHex(tag)} is not where it should be`);
     const body = opened.bodies()[position];
-    size = body !== undefined && "size" in body ? body.size : 0;
+    const { kind: op, depth, clock } = record;
+    return {
+      id: found.slice(), // a view would keep the whole segment
+      keyTag: tag,
+      op,
+      depth,
+      clock,
+      parents: record.parents.map((parent) => parent.slice()),
+      size: body !== undefined && "size" in body ? body.size : 0,
+      dropped: false,
+      segment,
+      position,
+    };
   } catch (error) {
     if (!isVaultError(error, "damaged")) throw error;
-    return index.knownVersion(key.latest!);
+    return null;
   }
-  if (
-    record === undefined || !isVersionRecord(record) || record.depth !== depth ||
-    !equalBytes(record.keyTag, key.tag)
-  ) {
-    throw new IndexDamage(`the latest version of key ${toHex(key.tag)} is not where it should be`);
-  }
-  const { kind: op, clock } = record;
-  const parents = record.parents.map((parent) => parent.slice()); // a view would keep the whole segment
-  const version = { id: key.latest!, keyTag: key.tag, op, depth, clock, parents, size };
-  return { ...version, dropped: false, segment, position };
 }
 
-function describe(context: VaultContext, { key, version }: Versioned, name: KeyName): Listed {
-  const id = toHex(version.id);
-  const latest = key.latest !== null && toHex(key.latest) === id;
-  const conflict = key.heads.length > 1 && key.heads.some((head) => toHex(head) === id);
+function describe(
+  context: VaultContext,
+  { version, latest, conflict }: Versioned,
+  name: KeyName,
+): Listed {
   const described = describeVersion(context, name, version, { latest, conflict });
   const { size, time, node, meta } = described;
   const deleted = version.op === "delete";
@@ -227,43 +301,20 @@ function describe(context: VaultContext, { key, version }: Versioned, name: KeyN
  * @param prefix the first hex digits of the node's id
  * @throws VaultError `not_found` if no record of such a node is known, `usage` if there are several
  */
-export function versionsOfNode(context: VaultContext, prefix: string): Promise<VersionInfo[]> {
-  const read = () => {
-    const rows = segmentsOfNode(context, prefix.toLowerCase());
-    if (rows.size === 0) {
-      throw new VaultError(
-        "not_found",
-        `Cannot find what node ${prefix} stored: nothing is known of it`,
-      );
-    }
-    const newest = newestOf(context, rows);
-    const found: VersionInfo[] = [];
-    for (const candidate of newest.sort((a, b) => a.version.segment - b.version.segment)) {
-      const name = nameOf(context, candidate.key.tag, candidate.version);
-      if (name !== null) found.push(describe(context, candidate, name).described);
-    }
-    return found.sort((a, b) => a.key < b.key ? -1 : a.key > b.key ? 1 : 0);
-  };
-  return readRecords(context, () => context.database.guard(read));
-}
-
-/** The newest version of each key among those whose records stand in some segments, as of a time if one is given. */
-function newestOf(
-  { index }: VaultContext,
-  rows: ReadonlySet<number>,
-  at = Infinity,
-): Versioned[] {
-  const newest = new Map<string, IndexedVersion>();
-  for (const version of index.allVersions()) {
-    if (version.dropped || !rows.has(version.segment) || clockMs(version.clock) > at) continue;
-    const tag = toHex(version.keyTag);
-    const other = newest.get(tag);
-    if (other === undefined || compareVersions(version, other) > 0) newest.set(tag, version);
+export async function versionsOfNode(
+  context: VaultContext,
+  prefix: string,
+): Promise<VersionInfo[]> {
+  const rows = context.database.guard(() => segmentsOfNode(context, prefix.toLowerCase()));
+  if (rows.size === 0) {
+    throw new VaultError(
+      "not_found",
+      `Cannot find what node ${prefix} stored: nothing is known of it`,
+    );
   }
-  return [...newest.values()].flatMap((version): Versioned[] => {
-    const key = index.key(version.keyTag);
-    return key === null ? [] : [{ key, version }];
-  });
+  const pages = () => [...listPages(context, { node: prefix, deleted: true })];
+  const found = (await readRecords(context, pages)).flatMap(({ keys }) => keys);
+  return found.sort(byName).map(({ described }) => described);
 }
 
 /**
@@ -274,7 +325,7 @@ function newestOf(
 function segmentsOfNode(context: VaultContext, prefix: string): Set<number> {
   const nodes = new Set<string>();
   const rows = new Set<number>();
-  for (const { row, node } of context.index.segments()) {
+  for (const { row, node } of context.index.eachSegment()) {
     const name = toHex(node);
     if (!name.startsWith(prefix)) continue;
     nodes.add(name);

@@ -23,7 +23,6 @@ import { FOREIGN_SCHEMA, ForeignIndex } from "./foreign_index.ts";
 import { type IndexedLog, LOG_SCHEMA, LogIndex } from "./ledger_index.ts";
 import { eachSegment, eachVersion } from "./record_pages.ts";
 import {
-  checkSums,
   endOf,
   type IndexedKey,
   type IndexedSegment,
@@ -106,13 +105,6 @@ export class RecordIndex {
       throw new IndexDamage("a key has versions but no row");
     }
     return found;
-  }
-
-  /** All keys, live or deleted, by tag. */
-  keys(): IndexedKey[] {
-    const keys = this.#database.all("SELECT * FROM keys ORDER BY tag").map(readKey);
-    checkSums(keys, this.totals());
-    return keys;
   }
 
   version(id: RecordId): IndexedVersion | null {

@@ -213,15 +213,6 @@ export function readKey(row: Row): IndexedKey {
   return key;
 }
 
-/** Holds all keys against the sums. @throws IndexDamage */
-export function checkSums(keys: readonly IndexedKey[], totals: Totals): void {
-  const live = keys.reduce((count, key) => count + Number(!key.deleted), 0);
-  const versions = keys.reduce((count, key) => count + key.versions, 0);
-  if (live !== totals.keys || versions !== totals.versions) {
-    throw new IndexDamage("the keys do not add up");
-  }
-}
-
 /** A segment's columns, as in the table. */
 export function writeSegment(segment: IndexedSegment): Column[] {
   const { row, address, vault, node, first, count, lastId, previous, isRooted } = segment;

@@ -29,8 +29,10 @@ import type { VaultKeys } from "../seal/mod.ts";
 import type { IndexDatabase, StoredSegment } from "../store/mod.ts";
 import type { RecordIndex, SegmentContent } from "./record_index.ts";
 
-/** Bytes of segments that are kept open. */
+/** Bytes of segments that are kept open, with what their records take up once they are decoded. */
 const OPENED_BYTES_MAX = 16 * 1024 * 1024;
+/** A record and its body, decoded: about. */
+const OPENED_RECORD_BYTES = 1024;
 
 /** Reads a stored object at once, or null. */
 export type ReadObject = (address: Address) => Bytes | null;
@@ -124,7 +126,7 @@ export class SegmentReader {
     const opened = {
       segment,
       bodies: () => bodies ??= openBodies(this.#context.keys, segment),
-      length: bytes.length,
+      length: bytes.length + segment.records.length * OPENED_RECORD_BYTES,
     };
     this.#keep(row, opened);
     return opened;

@@ -21,7 +21,7 @@ import {
   writeKey,
   writeSettings,
 } from "./home.ts";
-import { listKeys, type ListOptions, namelessError, versionsOfNode } from "./list.ts";
+import { listKeys, type ListOptions, versionsOfNode } from "./list.ts";
 import { makePeerSide, type PeerSide } from "./peer_side.ts";
 import { prune, purge } from "./prune.ts";
 import { deleteKey, putContent, restoreVersion } from "./put.ts";
@@ -166,10 +166,8 @@ export class Vault implements AsyncDisposable {
    * @throws VaultError `damaged` after the last one, if there are keys of which no record can be read: nobody knows their
    *   names, whatever `prefix` is
    */
-  async *list(options: ListOptions = {}): AsyncIterable<KeyInfo> {
-    const { keys, nameless } = await listKeys(this.#context, options);
-    for (const { info } of keys) yield info;
-    if (nameless > 0) throw namelessError("list", nameless);
+  list(options: ListOptions = {}): AsyncIterable<KeyInfo> {
+    return listKeys(this.#context, options);
   }
 
   /**
