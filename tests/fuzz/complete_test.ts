@@ -40,6 +40,7 @@ const NO_DECODERS: Readonly<Record<string, string>> = {
   "vault/record_rows.ts readTotals":
     "a row of the index, under its CRC: tests/vault/index_damage_test.ts",
   "vault/small_work.ts readReply": "what our own thread answers",
+  "vault/whole_records.ts readRecords": "has another read, once more after healing what it read",
   "vault/versions.ts readBody": "decodeBodies of an opened segment",
 };
 
