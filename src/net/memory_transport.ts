@@ -122,6 +122,10 @@ export class MemoryNetwork {
     return link;
   }
 
+  #lane(from: string, to: string): Lane {
+    return new Lane(this.#link(from, to));
+  }
+
   #listen(name: string, wantedPort: number, credentials: Credentials): Listener {
     const port = wantedPort === 0 ? this.#freePort++ : wantedPort;
     const key = `${name}:${port}`;
@@ -157,8 +161,8 @@ export class MemoryNetwork {
         timeoutMs,
         () => fail(cannotDial(address, "failed", `no answer within ${timeoutMs / 1000} s`)),
       );
-      this.#link(from, to).send(() =>
-        this.#link(to, from).send(() => {
+      this.#lane(from, to).send(() =>
+        this.#lane(to, from).send(() => {
           const listener = this.#listeners.get(`${to}:${port}`);
           if (listener === undefined) {
             fail(cannotDial(address, "failed", "nobody listens there"));
@@ -172,8 +176,8 @@ export class MemoryNetwork {
   }
 
   #connect(listener: MemoryListener, from: string, to: string): Connection {
-    const there = new Pipe(this.#link(from, to), this.#windowBytes);
-    const back = new Pipe(this.#link(to, from), this.#windowBytes);
+    const there = new Pipe(this.#lane(from, to), this.#windowBytes);
+    const back = new Pipe(this.#lane(to, from), this.#windowBytes);
     const onClose = (connection: MemoryConnection) => this.#connections.delete(connection);
     const remote = formatHostPort({ host: to, port: listener.port });
     const local = formatHostPort({ host: from, port: this.#freePort++ });
@@ -192,42 +196,68 @@ export class MemoryNetwork {
   }
 }
 
-/** Whatever is sent over a link arrives in order, late, and not while the link is cut. */
+/** One way between two hosts: nothing comes through while it is cut. */
 class Link {
-  readonly #timers: Timers;
-  readonly #latencyMs: () => number;
-  readonly #queue: { isDue: boolean; arrive: () => void }[] = [];
+  readonly timers: Timers;
+  readonly latencyMs: () => number;
+  /** Lanes in which something waits, in the order in which that began. */
+  readonly #waiting = new Set<Lane>();
   #isCut = false;
 
   constructor(timers: Timers, latencyMs: () => number) {
-    this.#timers = timers;
-    this.#latencyMs = latencyMs;
+    this.timers = timers;
+    this.latencyMs = latencyMs;
   }
 
-  send(arrive: () => void): void {
-    const ms = this.#latencyMs();
-    const item = { isDue: ms <= 0, arrive };
-    this.#queue.push(item);
-    if (item.isDue) return this.#deliver();
-    this.#timers.after(ms, () => {
-      item.isDue = true;
-      this.#deliver();
-    });
+  get isCut(): boolean {
+    return this.#isCut;
   }
 
   setCut(isCut: boolean): void {
     this.#isCut = isCut;
-    this.#deliver();
+    for (const lane of [...this.#waiting]) lane.deliver();
   }
 
-  #deliver(): void {
-    while (!this.#isCut && this.#queue[0]?.isDue) this.#queue.shift()!.arrive();
+  noteWaiting(lane: Lane, isWaiting: boolean): void {
+    if (isWaiting) this.#waiting.add(lane);
+    else this.#waiting.delete(lane);
+  }
+}
+
+/**
+ * One direction of a connection on a link: what is sent arrives in order, late. What goes over other connections of the same
+ * two hosts may come before or after it, as with TCP.
+ */
+class Lane {
+  readonly #link: Link;
+  readonly #queue: { isDue: boolean; arrive: () => void }[] = [];
+
+  constructor(link: Link) {
+    this.#link = link;
+  }
+
+  send(arrive: () => void): void {
+    const ms = this.#link.latencyMs();
+    const item = { isDue: ms <= 0, arrive };
+    this.#queue.push(item);
+    this.#link.noteWaiting(this, true);
+    if (item.isDue) return this.deliver();
+    this.#link.timers.after(ms, () => {
+      item.isDue = true;
+      this.deliver();
+    });
+  }
+
+  /** Lets arrive what is due. */
+  deliver(): void {
+    while (!this.#link.isCut && this.#queue[0]?.isDue) this.#queue.shift()!.arrive();
+    if (this.#queue.length === 0) this.#link.noteWaiting(this, false);
   }
 }
 
 /** One direction of a connection. */
 class Pipe {
-  readonly link: Link;
+  readonly lane: Lane;
   readonly #windowBytes: number;
   #arrived: Bytes[] = [];
   /** Bytes sent and not read. */
@@ -239,8 +269,8 @@ class Pipe {
   #wakeReader: () => void = () => {};
   #wakeWriter: () => void = () => {};
 
-  constructor(link: Link, windowBytes: number) {
-    this.link = link;
+  constructor(lane: Lane, windowBytes: number) {
+    this.lane = lane;
     this.#windowBytes = windowBytes;
   }
 
@@ -256,7 +286,7 @@ class Pipe {
       const piece = bytes.slice(at, at + room);
       at += piece.length;
       this.#unread += piece.length;
-      this.link.send(() => {
+      this.lane.send(() => {
         this.#arrived.push(piece as Bytes);
         this.#wakeReader();
       });
@@ -286,14 +316,14 @@ class Pipe {
   writerLeaves(): void {
     this.#isWriterGone = true;
     this.#wakeWriter();
-    this.link.send(() => {
+    this.lane.send(() => {
       this.#hasEnded = true;
       this.#wakeReader();
     });
   }
 
   /** The reader is gone: the writer hears of it once that has travelled `back`. */
-  readerLeaves(back: Link): void {
+  readerLeaves(back: Lane): void {
     this.#isReaderGone = true;
     this.#wakeReader();
     back.send(() => this.fail("the other end has closed it"));
@@ -344,7 +374,7 @@ class MemoryConnection implements Connection {
     if (this.#isClosed) return;
     this.#isClosed = true;
     this.#output.writerLeaves();
-    this.#input.readerLeaves(this.#output.link);
+    this.#input.readerLeaves(this.#output.lane);
     this.#onClose(this);
   }
 
