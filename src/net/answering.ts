@@ -14,7 +14,7 @@ import {
   freeOwned,
   VaultError,
 } from "../base/mod.ts";
-import type { ChannelHandler, Refusal } from "./channel_types.ts";
+import type { ChannelHandler, ChannelLoad, Refusal } from "./channel_types.ts";
 import { type Codec, decodeAll, encodeAll, type Encoded } from "./codec.ts";
 import type { MessageHead } from "./frames.ts";
 import { REQUEST_OF_TAG, REQUESTS } from "./message_table.ts";
@@ -69,6 +69,15 @@ export class Answering {
 
   get isIdle(): boolean {
     return this.#underWay.size === 0;
+  }
+
+  /** See {@link ChannelLoad}. */
+  get load(): Pick<ChannelLoad, "answers" | "answeredAskBytes" | "answerBytes"> {
+    return {
+      answers: this.#underWay.size,
+      answeredAskBytes: this.#askBytes,
+      answerBytes: this.#reserved,
+    };
   }
 
   /** A request begins: whether its bytes are worth keeping. @throws VaultError `damaged` if it breaks a limit */

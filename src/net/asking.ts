@@ -13,6 +13,7 @@ import {
   type Timers,
   VaultError,
 } from "../base/mod.ts";
+import type { ChannelLoad } from "./channel_types.ts";
 import { type Codec, decodeAll, encodeAll } from "./codec.ts";
 import type { MessageHead } from "./frames.ts";
 import { type Priority, type RequestEntry, REQUESTS } from "./message_table.ts";
@@ -57,6 +58,15 @@ export class Asking {
   /** Requests that somebody waits for. */
   get pending(): number {
     return this.#unsettled;
+  }
+
+  /** See {@link ChannelLoad}. */
+  get load(): Pick<ChannelLoad, "asks" | "bulkAsks" | "askBytes"> {
+    return {
+      asks: this.#underWay.size,
+      bulkAsks: this.#bulkUnderWay,
+      askBytes: this.#bytesUnderWay,
+    };
   }
 
   /** As `Channel.request`. */

@@ -17,7 +17,7 @@ import {
 } from "../base/mod.ts";
 import { Answering } from "./answering.ts";
 import { Asking } from "./asking.ts";
-import type { Channel, ChannelEnd, ChannelHandler } from "./channel_types.ts";
+import type { Channel, ChannelEnd, ChannelHandler, ChannelLoad } from "./channel_types.ts";
 import { type Codec, decodeAll, encodeAll } from "./codec.ts";
 import { FrameReader, type MessageHead } from "./frames.ts";
 import { EVENT_OF_TAG, EVENTS } from "./message_table.ts";
@@ -98,6 +98,15 @@ class ConnectionChannel implements Channel {
 
   get pending(): number {
     return this.#asking.pending;
+  }
+
+  get load(): ChannelLoad {
+    return {
+      ...this.#asking.load,
+      ...this.#answering.load,
+      eventBytes: this.#eventBytes,
+      queuedBytes: this.#outbox.bytes,
+    };
   }
 
   idleMs(): number {

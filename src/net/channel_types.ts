@@ -24,6 +24,26 @@ export interface ChannelEnd {
   readonly reason: string;
 }
 
+/** What a channel has in memory at one moment. Each of these has its limit in base/limits.ts. */
+export interface ChannelLoad {
+  /** Requests of ours that the other end knows of, or is about to. */
+  readonly asks: number;
+  /** Those of them that may be slow or large. */
+  readonly bulkAsks: number;
+  /** Bytes of those. */
+  readonly askBytes: number;
+  /** Requests of the other end that are not answered. */
+  readonly answers: number;
+  /** Bytes of those. */
+  readonly answeredAskBytes: number;
+  /** Bytes of answers that wait to be sent, and the most that those in the making can have. */
+  readonly answerBytes: number;
+  /** Bytes of events that wait to be sent. */
+  readonly eventBytes: number;
+  /** Bytes of all messages that wait to be sent, as far as they have not been. */
+  readonly queuedBytes: number;
+}
+
 /** One end of a channel. */
 export interface Channel {
   /**
@@ -44,6 +64,8 @@ export interface Channel {
   readonly ended: Promise<ChannelEnd>;
   /** Requests of ours under way. */
   readonly pending: number;
+  /** What it has in memory, for who watches over its bounds. */
+  readonly load: ChannelLoad;
   readonly bytesIn: number;
   readonly bytesOut: number;
   /** Milliseconds since the last byte came in. */

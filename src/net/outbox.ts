@@ -70,6 +70,15 @@ export class Outbox {
     return this.#control.length + this.#turns.length + this.#bulk.length === 0;
   }
 
+  /** Bytes of messages that wait to be sent, as far as they have not been taken. */
+  get bytes(): number {
+    let bytes = 0;
+    for (const queue of [this.#control, this.#turns, this.#bulk]) {
+      for (const { left } of queue) bytes += left;
+    }
+    return bytes;
+  }
+
   /** Queues a message. */
   add(outgoing: Outgoing, priority: Priority): void {
     const isBulk = priority === "bulk" && outgoing.head.length > SMALL_BYTES;

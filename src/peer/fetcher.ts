@@ -88,6 +88,13 @@ export class Fetcher {
     return source;
   }
 
+  /** Objects that are asked for, of all peers. */
+  get inFlight(): number {
+    let count = 0;
+    for (const source of this.#sources.values()) count += source.inFlight;
+    return count;
+  }
+
   /** Forgets what is known of nodes that are no members. */
   keepOnly(nodes: Iterable<NodeId>): void {
     const kept = new Set(Array.from(nodes, keyOf));

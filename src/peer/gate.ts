@@ -22,6 +22,11 @@ export class Gate {
     this.#bounds = bounds;
   }
 
+  /** How many are inside, and their bytes. */
+  get load(): { count: number; bytes: number } {
+    return { count: this.#count, bytes: this.#bytes };
+  }
+
   #fits(bytes: number): boolean {
     if (this.#count === 0) return true;
     const { countMax, bytesMax } = this.#bounds();

@@ -27,6 +27,11 @@ export class Kept {
     this.#clock = clock;
   }
 
+  /** Answers that are remembered, or logs if those are more. */
+  get size(): number {
+    return Math.max(this.#until.size, this.#logs.size);
+  }
+
   /** A peer has said of these that it holds them, knowing the log so far. */
   note(peer: NodeId, log: LogPlace | null, needs: readonly Need[]): void {
     const now = this.#clock.now();

@@ -110,6 +110,13 @@ export class LogSync {
       equalBytes(peer.presence.headsDigest, this.#options.counted.digest());
   }
 
+  /** Logs that are wanted, those being pulled, and what is remembered of the logs of all peers. */
+  get load(): { wanted: number; pulling: number; remembered: number } {
+    let remembered = this.#listed.size + this.#uselessUntil.size;
+    for (const heads of this.#peerHeads.values()) remembered += heads.size;
+    return { wanted: this.#wanted.size, pulling: this.#pulling.size, remembered };
+  }
+
   // What peers ask and say.
 
   /** Answers with our heads, and looks at theirs. */

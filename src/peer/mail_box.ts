@@ -39,6 +39,11 @@ export class Mailbox {
     this.#routes = routes;
   }
 
+  /** Letters that wait to be sent, or for answers. */
+  get waiting(): number {
+    return this.#waiting;
+  }
+
   /**
    * Sends a text, to a member or to all that are up.
    *

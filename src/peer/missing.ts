@@ -39,6 +39,11 @@ export class MissingList {
     return this.#sum(() => 1) + this.#over.objects;
   }
 
+  /** How many are remembered, what nobody has among them: at most `MISSING_MAX`. */
+  get size(): number {
+    return this.#objects.size;
+  }
+
   /** How many bytes they have. */
   get bytes(): number {
     return this.#sum(({ length }) => length) + this.#over.bytes;

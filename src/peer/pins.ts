@@ -25,6 +25,11 @@ export class Pins {
     this.#clock = clock;
   }
 
+  /** Pins that are remembered. */
+  get size(): number {
+    return this.#until.size;
+  }
+
   add(address: Address): void {
     const key = keyOf(address);
     const now = this.#clock.now();

@@ -85,6 +85,17 @@ export class Pusher {
     }));
   }
 
+  /** What is on its way, or waits for it, to the peer for which that is the most. */
+  get load(): { objects: number; queueBytes: number; bytesInFlight: number } {
+    const most = { objects: 0, queueBytes: 0, bytesInFlight: 0 };
+    for (const { open, queueBytes, gate } of this.#lines.values()) {
+      most.objects = Math.max(most.objects, open.size);
+      most.queueBytes = Math.max(most.queueBytes, queueBytes);
+      most.bytesInFlight = Math.max(most.bytesInFlight, gate.load.bytes);
+    }
+    return most;
+  }
+
   /** A session has ended: nothing goes that way any more. */
   forget(node: NodeId): void {
     const line = this.#lines.get(keyOf(node));

@@ -91,6 +91,11 @@ export class Repair {
     return this.#missing.bytes;
   }
 
+  /** Missing objects that are remembered, and bytes of those on their way. */
+  get load(): { missing: number; bytesInFlight: number } {
+    return { missing: this.#missing.size, bytesInFlight: this.#gate.load.bytes };
+  }
+
   /** @param ready what the first scan waits for; what happens meanwhile is noted */
   start(ready?: Promise<void>): void {
     const { mesh, ledger, tasks, clock } = this.#options;

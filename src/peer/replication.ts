@@ -24,7 +24,7 @@ import { Health } from "./health.ts";
 import { Incoming } from "./incoming.ts";
 import { LogSync } from "./log_sync.ts";
 import type { Mesh } from "./mesh.ts";
-import { Pins } from "./pins.ts";
+import { Pins, type PinSets } from "./pins.ts";
 import { Draws, Placement } from "./placement.ts";
 import type { Ledger, ObjectStore, Upkeep } from "./ports.ts";
 import { Pusher } from "./pusher.ts";
@@ -79,6 +79,32 @@ export type ReplicationEvent =
   /** Something in the background went wrong; it goes on or is tried again. */
   | { readonly kind: "failed"; readonly action: string; readonly error: unknown };
 
+/** What replication has in memory at one moment; the limits of these stand in base/limits.ts. */
+export interface ReplicationLoad {
+  /** Missing objects that are remembered. */
+  readonly missing: number;
+  /** Bytes of missing objects on their way. */
+  readonly repairBytes: number;
+  /** Objects that peers are asked for, whoever wants them. */
+  readonly fetches: number;
+  /** Objects that are pushed or wait for it, to the one peer for which they are the most. */
+  readonly pushObjects: number;
+  /** Bytes of those that wait, of which none are in memory. */
+  readonly pushQueueBytes: number;
+  /** Bytes of those on their way. */
+  readonly pushBytes: number;
+  /** Answers to `keep` that are remembered. */
+  readonly kept: number;
+  /** Objects that are pinned. */
+  readonly pins: number;
+  /** Logs that others know more of. */
+  readonly wantedLogs: number;
+  /** Logs that are being pulled. */
+  readonly pulledLogs: number;
+  /** What is remembered of each log of each peer. */
+  readonly rememberedLogs: number;
+}
+
 /** What {@link Replication} works with. */
 export interface ReplicationOptions {
   mesh: Mesh;
@@ -109,6 +135,7 @@ export class Replication {
   readonly #surplus: Surplus;
   readonly #caretaker: Caretaker;
   readonly #health: Health;
+  readonly #pins: PinSets;
   #placement: Placement;
   #unsubscribes: (() => void)[] = [];
   /** What peers ask. */
@@ -131,7 +158,7 @@ export class Replication {
       store,
       () => capacityBytes === undefined ? Infinity : capacityBytes - upkeep.storedBytes(),
     );
-    const pins = { coming: new Pins(clock), promised: new Pins(clock) };
+    const pins = this.#pins = { coming: new Pins(clock), promised: new Pins(clock) };
     const fetcher = this.#fetcher = new Fetcher({ mesh, placement, clock, timers, onLiar });
     const bounds = { countMax: KEEP_OBJECTS_IN_FLIGHT, bytesMax: KEEP_BYTES_IN_FLIGHT };
     const entry = new SegmentEntry({
@@ -207,6 +234,26 @@ export class Replication {
     this.#repair.stop();
     this.#caretaker.stop();
     await this.#tasks.stop();
+  }
+
+  /** What is in memory of all that is under way, for who watches over its bounds. */
+  load(): ReplicationLoad {
+    const push = this.#pusher.load;
+    const repair = this.#repair.load;
+    const logs = this.#logs.load;
+    return {
+      missing: repair.missing,
+      repairBytes: repair.bytesInFlight,
+      fetches: this.#fetcher.inFlight,
+      pushObjects: push.objects,
+      pushQueueBytes: push.queueBytes,
+      pushBytes: push.bytesInFlight,
+      kept: this.#replicator.remembered,
+      pins: Math.max(this.#pins.coming.size, this.#pins.promised.size),
+      wantedLogs: logs.wanted,
+      pulledLogs: logs.pulling,
+      rememberedLogs: logs.remembered,
+    };
   }
 
   /** What this node says of itself about records and objects. */

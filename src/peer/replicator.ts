@@ -61,6 +61,11 @@ export class Replicator {
     this.#kept = new Kept(options.clock);
   }
 
+  /** Answers of peers that are remembered. */
+  get remembered(): number {
+    return this.#kept.size;
+  }
+
   /** A session has ended. */
   forget(node: NodeId): void {
     this.#kept.forget(node);

@@ -86,6 +86,11 @@ export class Connector {
     this.#refusals = new Refusals(world);
   }
 
+  /** Connections that others began and that are in handshake. */
+  get shaking(): number {
+    return this.#shaking.size;
+  }
+
   /** Whether an address was found to lead to this node itself. */
   isOwn(address: string): boolean {
     return this.#own.has(address);

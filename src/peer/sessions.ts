@@ -203,6 +203,11 @@ export class SessionTable implements Mesh {
     })));
   }
 
+  /** Connections that others began and that are in handshake. */
+  get shaking(): number {
+    return this.#connector.shaking;
+  }
+
   /** One more address to try, from the user or from the local network. */
   addAddress(address: string): void {
     this.#dialling.addAddress(address);
