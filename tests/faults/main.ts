@@ -18,19 +18,47 @@ const SECONDS_MAX = 300;
 /** Faults at a time in the short form: most of their time they wait for silence. */
 const JOBS_SHORT = 3;
 
+const USAGE = `Faults of real machines, done to running nodes.
+
+  deno task faults [--short] [--seconds N] [--jobs N] [--steps] [WORD…]
+
+Those whose name has a WORD in it, or all, are held for N seconds (120); with --short only until
+they were noticed, ${JOBS_SHORT} at a time. --steps tells how each went. Their names:
+  ${Object.keys(FAULTS).join("\n  ")}
+
+Exit code: 0 if all went well, 1 if not, 2 for what can't be understood.
+`;
+
+function refuse(why: string): never {
+  console.error(`Cannot make faults: ${why}\nhint: \`deno task faults --help\``);
+  Deno.exit(2);
+}
+
 const flags = parseArgs(Deno.args, {
-  boolean: ["short", "steps"],
+  boolean: ["short", "steps", "help"],
   string: ["seconds", "jobs"],
-  unknown: (argument) => {
-    if (!argument.startsWith("-")) return;
-    console.error(`Cannot make faults: there is no ${argument}`);
-    Deno.exit(2);
-  },
+  alias: { h: "help" },
+  unknown: (argument) => argument.startsWith("-") ? refuse(`there is no ${argument}`) : undefined,
 });
-const count = (text: unknown, otherwise: number) =>
-  typeof text === "string" && /^\d{1,4}$/.test(text) ? Number(text) : otherwise;
-const holdSeconds = flags.short ? 0 : count(flags.seconds, 120);
+if (flags.help) {
+  console.log(USAGE.trimEnd());
+  Deno.exit();
+}
+const count = (name: "seconds" | "jobs", otherwise: number) => {
+  const text = flags[name] as string | undefined;
+  if (text === undefined) return otherwise;
+  if (/^[1-9]\d{0,3}$/.test(text)) return Number(text);
+  return refuse(`--${name} takes a number from 1 to 9999, not "${text}"`);
+};
+const seconds = count("seconds", 120);
+const holdSeconds = flags.short ? 0 : seconds;
+const jobs = count("jobs", flags.short ? JOBS_SHORT : 1);
 const words = flags._.map(String);
+for (const word of words) {
+  if (!Object.keys(FAULTS).some((what) => what.includes(word))) {
+    refuse(`no fault has "${word}" in its name`);
+  }
+}
 const waiting = Object.entries(FAULTS).filter(([what]) =>
   words.length === 0 || words.some((word) => what.includes(word))
 );
@@ -83,7 +111,6 @@ for (const signal of ["SIGINT", "SIGTERM"] as const) {
 async function makeOneByOne(): Promise<void> {
   for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) await make(...next);
 }
-const jobs = count(flags.jobs, flags.short ? JOBS_SHORT : 1);
 await Promise.all(Array.from({ length: jobs }, makeOneByOne));
 console.log(`${passed} passed, ${failed} failed`);
 Deno.exit(failed === 0 ? 0 : 1);
