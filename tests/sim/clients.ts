@@ -38,6 +38,7 @@ const OPERATIONS: readonly [
   ["list", 0.5, (client) => client.list()],
   ["recover", 0.3, (client) => client.recover()],
   ["verify", 0.3, (client) => client.verify()],
+  ["letter", 0.7, (client) => client.letter()],
 ];
 
 /** One client of one node, as long as the world is in motion. */
@@ -271,6 +272,20 @@ export class Client {
     }
     const { objects, missing } = await this.#vault.fetchAll();
     this.#note(`recover: ${versions.length} keys, ${objects} objects, ${missing} missing`);
+  }
+
+  /** Says something to one other member, or to all that are up. */
+  async letter(): Promise<void> {
+    const others = this.#world.members().filter((node) =>
+      node !== this.#node && node.id.length > 0
+    );
+    if (others.length === 0) return;
+    const to = this.#dice.chance(0.5) ? "all" : this.#dice.pick(others);
+    const number = this.#world.oracle.attemptLetter(this.#node, to);
+    const name = to === "all" ? to : to.name;
+    this.#note(`letter ${number} to ${name}`);
+    const { delivered } = await this.#running.peers.send(to === "all" ? to : to.id, String(number));
+    this.#note(`letter ${number} to ${name}: ${delivered} took it`);
   }
 
   async verify(): Promise<void> {

@@ -17,6 +17,7 @@ import {
   until,
   withNode,
 } from "./fault_kit.ts";
+import { NETWORK_FAULTS } from "./faults_network.ts";
 import { POWER_FAULTS } from "./faults_power.ts";
 import { bent, forging, type Lies } from "./liar.ts";
 import type { SimNode } from "./node.ts";
@@ -104,6 +105,7 @@ async function comeBackEmpty(
 /** Every kind of fault. */
 export const FAULTS: readonly FaultKind[] = [
   ...POWER_FAULTS,
+  ...NETWORK_FAULTS,
   {
     name: "stop",
     weight: 1,

@@ -1,19 +1,14 @@
 /**
- * `deno task sim`: runs the worlds of many seeds, or of one.
- *
- *     deno task sim --seeds 1000 [--first-seed S | --first-seed random] [--jobs N]
- *     deno task sim --seed S [--trace] [--faults KIND,KIND]
+ * `deno task sim`: runs the worlds of many seeds, or of one; `--help` says how.
  *
  * @module
  */
 
 import { fromFileUrl } from "@std/path";
-import { parseArgs } from "@std/cli/parse-args";
 import type { FaultKind } from "./fault_kit.ts";
-import { FAULTS } from "./faults.ts";
+import { readTask, type Task, USAGE, UsageError } from "./options.ts";
 import { runSeed, type Verdict } from "./run.ts";
 
-const SEEDS = 200;
 const JOBS_MAX = 8;
 /** Lines of a failing seed's trace that are shown beside its problems. */
 const TRACE_LINES = 40;
@@ -27,24 +22,32 @@ export function failureLine({ seed, problems }: Pick<Verdict, "seed" | "problems
 // deno-lint-ignore no-console -- this is a program
 const print = (line: string) => console.log(line);
 
-if (import.meta.main) {
-  const args = parseArgs(Deno.args.filter((arg) => arg !== "--"), {
-    string: ["seeds", "first-seed", "seed", "jobs", "stride", "faults"],
-    boolean: ["trace", "stop"],
-  });
-  const { seeds, "first-seed": firstSeed, jobs, stride } = args;
-  const first = firstSeed === "random" ? Math.floor(Math.random() * 1e9) : Number(firstSeed ?? 1);
-  const count = Number(seeds ?? SEEDS);
-  const kinds = FAULTS.filter(({ name }) =>
-    args.faults === undefined || String(args.faults).split(",").includes(name)
-  );
-  if (args.seed !== undefined) {
-    Deno.exitCode = await runOne(Number(args.seed), { kinds, isTraced: args.trace === true });
-  } else if (stride !== undefined) {
-    await runShare({ first, count, stride: Number(stride), kinds, stops: args.stop === true });
-  } else {
-    const cores = Math.min(JOBS_MAX, navigator.hardwareConcurrency);
-    Deno.exitCode = await runMany({ first, count, jobs: Number(jobs ?? cores) });
+if (import.meta.main) Deno.exitCode = await main(Deno.args);
+
+async function main(words: readonly string[]): Promise<number> {
+  let task: Task;
+  try {
+    task = readTask(words);
+  } catch (error) {
+    if (!(error instanceof UsageError)) throw error;
+    // deno-lint-ignore no-console -- this is a program
+    console.error(`Cannot simulate: ${error.message}\nhint: \`deno task sim --help\``);
+    return 2;
+  }
+  switch (task.kind) {
+    case "help":
+      print(USAGE.trimEnd());
+      return 0;
+    case "one":
+      return await runOne(task.seed, task);
+    case "share":
+      await runShare(task);
+      return 0;
+    case "many": {
+      const first = task.first ?? Math.floor(Math.random() * 1e9);
+      const jobs = task.jobs ?? Math.min(JOBS_MAX, navigator.hardwareConcurrency);
+      return await runMany({ ...task, first, jobs });
+    }
   }
 }
 
@@ -86,7 +89,11 @@ async function runShare(
 }
 
 /** Many seeds, in several processes. */
-async function runMany({ first, count, jobs }: Record<"first" | "count" | "jobs", number>) {
+async function runMany(
+  { first, count, jobs, faults }: Record<"first" | "count" | "jobs", number> & {
+    faults: string | null;
+  },
+) {
   const begin = performance.now();
   const totals = { passed: 0, failed: 0, virtualMs: 0, operations: 0, acknowledged: 0 };
   print(`--first-seed ${first} --seeds ${count}`); // so that it can be told again, whatever becomes of it
@@ -101,6 +108,7 @@ async function runMany({ first, count, jobs }: Record<"first" | "count" | "jobs"
   const shares = Array.from({ length: Math.min(jobs, count) }, (_, i) => [
     ...["--first-seed", String(first + i), "--seeds", String(count - i)],
     ...["--stride", String(Math.min(jobs, count))],
+    ...(faults === null ? [] : ["--faults", faults]),
   ]);
   await Promise.all(shares.map((args) => runProcess(args, onTold)));
   // A process that died has told less than it was asked.

@@ -12,6 +12,7 @@ import {
   sleep,
   toHex,
 } from "../../src/base/mod.ts";
+import { isVersionRecord } from "../../src/log/mod.ts";
 import { openForNetwork } from "../../src/daemon/open_vault.ts";
 import { openPeers, type Peers, type ServedVault } from "../../src/daemon/peers.ts";
 import type { Machine, PeerSide, Vault } from "../../src/vault/mod.ts";
@@ -72,6 +73,11 @@ export class SimNode {
     this.disk = new SimDisk(new Dice(this.#dice.next()), () => this.clock.now());
   }
 
+  /** Where others reach it. */
+  get address(): string {
+    return `${this.name}:${PORT}`;
+  }
+
   get home(): string {
     return `/${this.name}`;
   }
@@ -128,8 +134,18 @@ export class SimNode {
     const { ledger } = running.vault.peerSide();
     const { own } = this;
     for (const address of ledger.segmentAddresses(this.id)) own.add(toHex(address));
-    ledger.onEntered(({ address, node }) => {
-      if (running.life.isAlive && this.ids.has(toHex(node))) own.add(toHex(address));
+    ledger.onEntered(({ address, node, first, records }) => {
+      if (!running.life.isAlive || !this.ids.has(toHex(node))) return;
+      own.add(toHex(address));
+      for (const [i, record] of records.entries()) {
+        const id = ledger.idAt(node, first + BigInt(i));
+        if (id === null || !isVersionRecord(record)) continue;
+        // What lies in a list of its own is looked at when all is healed.
+        const { inventory } = record;
+        const entries = "entries" in inventory ? [...inventory.entries] : inventory.parts;
+        const needs = entries.map(({ address }) => address.slice());
+        this.world.oracle.noteWritten(toHex(id), [address, ...needs]);
+      }
     });
   }
 
@@ -179,7 +195,7 @@ export class SimNode {
     const watching = async () => {
       for await (const event of peers.events(new AbortController().signal)) {
         if (!life.isAlive) return;
-        this.world.onEvent(this, event);
+        this.world.onEvent(this, event, life);
       }
     };
     watching().catch((error) => this.world.onProblem(`events of ${this.name} ended: ${error}`));

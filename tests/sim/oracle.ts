@@ -6,7 +6,10 @@
  * that X was asked to store though it was the newest already, which X then has as well. Once all is
  * healed it has R copies and survives any R - 1 losses. A disk loses something when it is replaced, set back to a backup or
  * rots; whoever lies counts as one that has lost everything. At most R - 1 nodes lose anything between two healings.
- * A prune, a purge, and an eviction by who did not know the version yet, take it away by what they are.
+ * A prune, a purge, and an eviction by who did not know the version yet, take it away by what they are. When the word is
+ * given, as many disks have it as it says.
+ *
+ * A letter comes to whom it is for, once at most as long as that node runs, and after those that were sent before it.
  *
  * @module
  */
@@ -15,6 +18,7 @@ import { type Address, toHex } from "../../src/base/mod.ts";
 import type { VersionInfo } from "../../src/vault/mod.ts";
 import { numberOf } from "./contents.ts";
 import { readVersion } from "./clients.ts";
+import type { Life } from "./life.ts";
 import type { SimNode } from "./node.ts";
 
 /** A version that somebody was told is stored. */
@@ -56,6 +60,12 @@ export class Oracle {
   /** Versions that a later one of their key, `by`, is known to follow; by vault and key. */
   readonly #superseded = new Map<string, { by: string; ids: Set<string> }[]>();
   readonly #dropped = new Set<string>();
+  /** The segment that a version stands in, and what it needs that none before it did; by its id in hex. */
+  readonly #written = new Map<string, readonly Address[]>();
+  readonly #letters: { from: SimNode; to: SimNode | "all" }[] = [];
+  /** The last letter of each sender that a running program told of. */
+  readonly #heard = new Map<Life, Map<SimNode, number>>();
+  readonly #nodes: () => readonly SimNode[];
   readonly #orphans: { node: SimNode; address: Address; generation: number }[] = [];
   readonly #atWord = new Map<SimNode, { copiesMin: number; act: () => void }>();
   readonly #puts: { vault: string; key: string; length: number }[] = [];
@@ -64,8 +74,9 @@ export class Oracle {
   /** Whether a disk has lost something since, rather than that somebody lies about it. */
   #lacking = false;
 
-  constructor(tell: (problem: string) => void) {
+  constructor(tell: (problem: string) => void, nodes: () => readonly SimNode[]) {
     this.#tell = tell;
+    this.#nodes = nodes;
   }
 
   get acknowledgements(): number {
@@ -85,6 +96,7 @@ export class Oracle {
   /** A client was told that a version is stored; `before` is what it saw of the key when it asked. */
   acknowledge(node: SimNode, { before, ...told }: Acknowledged & { before: VersionInfo[] }): void {
     const vault = vaultOf(node);
+    this.#checkCopies(node, told);
     const there = before.find(({ id }) => toHex(id) === told.id);
     // A restore of what is the newest already does nothing.
     if (there === undefined || told.op !== "restore") {
@@ -103,6 +115,50 @@ export class Oracle {
     if (waiting === undefined || told.copies < waiting.copiesMin) return;
     this.#atWord.delete(node);
     waiting.act();
+  }
+
+  /** A node wrote a version: the segment that it is in, and what it needs that its first parent did not. */
+  noteWritten(id: string, addresses: readonly Address[]): void {
+    this.#written.set(id, addresses);
+  }
+
+  /** As many disks have it as was said, those of nodes that lie, have lost something or are down counted as if they had. */
+  #checkCopies(by: SimNode, { key, id, op, copies }: Acknowledged): void {
+    const addresses = this.#written.get(id);
+    if (addresses === undefined || copies <= 1 || this.#dropped.has(id)) return;
+    for (const address of addresses) {
+      const holders = this.#nodes().filter((node) => {
+        if (node.running === null || this.lost.has(node)) return true;
+        return node.running.vault.peerSide().store.isDurable(address);
+      });
+      if (holders.length >= copies) continue;
+      const where = holders.map(({ name }) => name).join(" ");
+      this.#tell(
+        `overcounted: ${op} ${
+          id.slice(0, 8)
+        } of ${key} at ${by.name}, acknowledged with ${copies} copies, ` +
+          `has ${toHex(address).slice(0, 8)} on ${where}`,
+      );
+      return;
+    }
+  }
+
+  /** A client is about to send a letter; its number is its text. */
+  attemptLetter(from: SimNode, to: SimNode | "all"): number {
+    return this.#letters.push({ from, to }) - 1;
+  }
+
+  /** A running program told of a letter. */
+  checkLetter(node: SimNode, life: Life, text: string): void {
+    const letter = this.#letters[Number(text)];
+    const where = `letter ${text} at ${node.name}`;
+    if (letter === undefined) return this.#tell(`${where} is one that nobody sent`);
+    if (letter.to !== "all" && letter.to !== node) this.#tell(`${where} is for ${letter.to.name}`);
+    const heard = this.#heard.get(life) ?? new Map<SimNode, number>();
+    this.#heard.set(life, heard);
+    const last = heard.get(letter.from) ?? -1;
+    if (Number(text) <= last) this.#tell(`${where} came after ${last} of ${letter.from.name}`);
+    heard.set(letter.from, Number(text));
   }
 
   /**

@@ -5,6 +5,7 @@
  */
 
 import { Dice } from "../soak/dice.ts";
+import { stillUnderWay } from "./bounds.ts";
 import { Client } from "./clients.ts";
 import type { FaultKind } from "./fault_kit.ts";
 import { FAULTS } from "./faults.ts";
@@ -14,6 +15,7 @@ import { judgeSeals } from "./judge.ts";
 import { letIn } from "./outsiders.ts";
 import { enterPlatform, leavePlatform } from "./platform.ts";
 import { CopyWatch } from "./watch.ts";
+import type { SimNode } from "./node.ts";
 import { describe, World } from "./world.ts";
 
 const SECOND = 1000;
@@ -36,6 +38,8 @@ const HEAL_MS_MAX = 20 * MINUTE;
 const SCRUB_MS_MAX = 70 * MINUTE;
 /** So often a fault is tried for which there is no node at the time. */
 const ATTEMPTS_MAX = 4;
+/** And has nothing under way at some moment within this time. */
+const REST_MS_MAX = MINUTE;
 const LOOK_MS = 15 * SECOND;
 const LONG_MS = 3 * MINUTE;
 /** With so many objects it is no chance if a node holds none. */
@@ -206,7 +210,17 @@ async function heal(
   const areAllHere = world.nodes.every((node) => nodes.includes(node) && node.generation === 0);
   if (areAllHere) { for (const text of await withTime(judgeSeals(nodes))) world.onProblem(text); }
   checkShares(world, nodes);
+  await comeToRest(world, nodes);
   world.checkBounds();
+}
+
+/** Once nothing is to be done, nothing is under way. */
+async function comeToRest(world: World, nodes: readonly SimNode[]): Promise<void> {
+  for (const node of nodes) {
+    const isAtRest = () => stillUnderWay(node).length === 0;
+    if (await world.time.run(world.time.now() + REST_MS_MAX, isAtRest)) continue;
+    world.onProblem(`${node.name} does not come to rest: ${stillUnderWay(node).join(", ")}`);
+  }
 }
 
 /** Every member takes its share of what is placed. */

@@ -1,5 +1,5 @@
 /**
- * Watches over copies while a world runs: what lies durably on as many disks as the network is to keep stays on as many.
+ * Watches over memory while a world runs, and over copies: what lies durably on as many disks as the network is to keep stays on as many.
  * Whoever drops a copy, as it belongs to others, has to know that they have it.
  *
  * @module
@@ -27,6 +27,7 @@ export class CopyWatch {
     while (true) {
       await this.#world.time.sleep(LOOK_MS * this.#world.time.leisure());
       this.#look();
+      for (const node of this.#world.nodes) this.#world.lookAtBounds(node);
     }
   }
 

@@ -9,7 +9,9 @@ import { crc32, encodeUtf8 } from "../../src/base/mod.ts";
 import type { NetworkEvent } from "../../src/daemon/types.ts";
 import { Dice } from "../soak/dice.ts";
 import { CONTENT_MARK, NAME_MARK } from "./contents.ts";
+import { overLimits } from "./bounds.ts";
 import { Days } from "./days.ts";
+import type { Life } from "./life.ts";
 import { SimNetwork, WINDOW_BYTES } from "./network.ts";
 import { SimNode } from "./node.ts";
 import { Oracle } from "./oracle.ts";
@@ -21,6 +23,8 @@ const START_AGAIN_MS = 5000;
 /** Open files of a node, and timers, beyond which something is not let go of. */
 const OPEN_FILES_MAX = 200;
 const TIMERS_MAX = 5000;
+/** So much comes at once where many things are asked at once, and then it is looked how much that made. */
+const MUCH_BYTES = 1000;
 
 /** See the module. */
 export class World {
@@ -45,6 +49,7 @@ export class World {
   upheavals = 0;
   messages = 0;
   #taken = new Set<SimNode>();
+  readonly #over = new Set<SimNode>();
   readonly #marks = [CONTENT_MARK, NAME_MARK].map((mark) => Buffer.from(encodeUtf8(mark)));
 
   constructor(seed: number) {
@@ -52,12 +57,17 @@ export class World {
     this.days = new Days(this.time, this.dice);
     this.epochMs = Date.UTC(2026, 0, 1) + this.dice.below(1e9);
     this.trace = new Trace(() => this.time.now());
-    this.oracle = new Oracle((problem) => this.onProblem(problem));
+    this.oracle = new Oracle((problem) => this.onProblem(problem), () => this.nodes);
     this.replicas = this.dice.chance(0.75) ? 3 : 2;
     this.network = new SimNetwork(
       this.time,
       new Dice(this.dice.next()),
-      (from, to, bytes) => this.#onSent(from, to, bytes),
+      {
+        sent: (from, to, bytes) => this.#onSent(from, to, bytes),
+        readsOn: (host, bytes) => {
+          if (bytes >= MUCH_BYTES) this.lookAtBounds(this.nodes.find(({ name }) => name === host)!);
+        },
+      },
     );
   }
 
@@ -176,8 +186,11 @@ export class World {
     if (this.problems.length < 20) this.problems.push(problem);
   }
 
-  onEvent(node: SimNode, event: NetworkEvent): void {
+  onEvent(node: SimNode, event: NetworkEvent, life: Life): void {
     switch (event.kind) {
+      case "message":
+        this.trace.note(node.name, `reads letter ${event.text}`);
+        return this.oracle.checkLetter(node, life, event.text);
       case "peer":
         return this.trace.note(node.name, `sees ${event.name} ${event.state}`);
       case "notice":
@@ -194,6 +207,15 @@ export class World {
     this.messages++;
     this.trace.mix(from.charCodeAt(0), to.charCodeAt(0), bytes.length, crc32(bytes));
     this.#lookForMarks(() => `on the wire from ${from} to ${to}`, bytes);
+  }
+
+  /** Looks whether a node keeps to what it may have in memory. */
+  lookAtBounds(node: SimNode): void {
+    for (const text of overLimits(node)) {
+      // Once it is over it stays so for a while.
+      if (!this.#over.has(node)) this.onProblem(`over its bound: ${text} at ${node.name}`);
+      this.#over.add(node);
+    }
   }
 
   #lookForMarks(where: () => string, bytes: Uint8Array): void {
