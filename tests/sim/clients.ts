@@ -285,6 +285,7 @@ export class Client {
     const name = to === "all" ? to : to.name;
     this.#note(`letter ${number} to ${name}`);
     const { delivered } = await this.#running.peers.send(to === "all" ? to : to.id, String(number));
+    if (!this.#isAlive) return;
     this.#note(`letter ${number} to ${name}: ${delivered} took it`);
   }
 

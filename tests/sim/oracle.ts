@@ -119,7 +119,8 @@ export class Oracle {
 
   /** A node wrote a version: the segment that it is in, and what it needs that its first parent did not. */
   noteWritten(id: string, addresses: readonly Address[]): void {
-    this.#written.set(id, addresses);
+    // Of a log that forked, what comes back later may be of the other branch.
+    if (!this.#written.has(id)) this.#written.set(id, addresses);
   }
 
   /** As many disks have it as was said, those of nodes that lie, have lost something or are down counted as if they had. */
