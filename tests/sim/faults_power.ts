@@ -6,6 +6,7 @@
 
 import { type FaultKind, MINUTE, restart, until, withNode } from "./fault_kit.ts";
 import { IndexFile } from "./index_file.ts";
+import { knows } from "./outsiders.ts";
 
 /** See the module. */
 export const POWER_FAULTS: readonly FaultKind[] = [
@@ -40,8 +41,10 @@ export const POWER_FAULTS: readonly FaultKind[] = [
         const before = world.network.hits.silent;
         node.cutPowerSilently();
         const hit = await until(world, () => world.network.hits.silent > before);
+        // Who had met nobody yet is dialled by nobody.
+        const isMissed = world.members().some((other) => knows(other, node.id));
         await restart(world, node, dice);
-        return hit;
+        return hit || (isMissed ? false : null);
       }),
   },
   {
