@@ -53,6 +53,11 @@ export async function withNode(
   }
 }
 
+/** Whether a node has a session with anybody: who was left outside its network has none. */
+export function isInTouch({ running }: SimNode): boolean {
+  return running !== null && running.peers.node.sessions.peers().length > 0;
+}
+
 /** It stays away for a while, some for hours. */
 export async function restart(world: World, node: SimNode, dice: Dice): Promise<void> {
   if (dice.chance(0.25)) await world.days.letPass(dice.below(AWAY_MS_MAX));

@@ -11,7 +11,7 @@ import { type Codec, decodeAll } from "../../src/net/codec.ts";
 import { EVENTS, REQUESTS } from "../../src/net/message_table.ts";
 import { decodeWelcome, isRefusal } from "../../src/peer/handshake_messages.ts";
 import type { Dice } from "../soak/dice.ts";
-import { type FaultKind, MINUTE, SECOND, until, withNode } from "./fault_kit.ts";
+import { type FaultKind, isInTouch, MINUTE, SECOND, until, withNode } from "./fault_kit.ts";
 import type { SimNode } from "./node.ts";
 import { type Greeting, Recorder, type Said } from "./recorder.ts";
 import type { World } from "./world.ts";
@@ -31,21 +31,31 @@ const HANDSHAKES = 4;
 /** How long an answer to what is played back is waited for. */
 const ANSWER_MS_MAX = 20 * SECOND;
 
-/** Two members that are up. */
+/** Two members that have a session. */
 function aPair({ dice, world }: { dice: Dice; world: World }): [SimNode, SimNode] | null {
-  const [one, other] = dice.some(world.members().filter(({ isUp }) => isUp), 2);
-  return one === undefined || other === undefined ? null : [one, other];
+  const up = world.members().filter(isInTouch);
+  const pairs = up.flatMap((one) =>
+    up.filter(({ id }) => one.running!.peers.node.sessions.session(id) !== null)
+      .map((other): [SimNode, SimNode] => [one, other])
+  );
+  return pairs.length === 0 ? null : dice.pick(pairs);
 }
 
 /**
  * The connection of two members gets old: what one says over it is late, or what the other does, and breaks at the one's end
  * once something was said. The one connects again while the other still has the old session, and what was late comes behind
  * what is said over the new one, or not at all.
+ *
+ * @returns how often that was so; `null` if there was no such connection
  */
-async function replaceSession(world: World, dice: Dice, late: "asks" | "answers"): Promise<number> {
+async function replaceSession(
+  world: World,
+  dice: Dice,
+  late: "asks" | "answers",
+): Promise<number | null> {
   const { network, trace, time } = world;
   const pair = aPair({ dice, world });
-  if (pair === null) return 0;
+  if (pair === null) return null;
   const [one, other] = pair;
   const lateMs = 2 * SECOND + dice.below(LATE_MS_MAX);
   const held = network.hits.held;
@@ -61,6 +71,21 @@ async function replaceSession(world: World, dice: Dice, late: "asks" | "answers"
   await time.sleep(lateMs + SECOND);
   if (late === "answers") return said && broken > 0 ? 1 : 0;
   return network.hits.overtaken - before;
+}
+
+/** Several pairs, one after the other. */
+async function replaceSessions(
+  world: World,
+  dice: Dice,
+  late: "asks" | "answers",
+): Promise<number | null> {
+  let times: number | null = null;
+  for (let i = 0; i < PAIRS || ((times ?? 0) === 0 && i < 4 * PAIRS); i++) {
+    const more = await replaceSession(world, dice, late);
+    if (more !== null) times = (times ?? 0) + more;
+    await world.time.sleep(dice.below(20 * SECOND));
+  }
+  return times;
 }
 
 /** Plays back what was said, to whom it was said or to others, on whatever session stands. */
@@ -199,25 +224,17 @@ export const NETWORK_FAULTS: readonly FaultKind[] = [
     name: "overtaking connection",
     weight: 2,
     run: async (world, dice) => {
-      let overtaken = 0;
-      for (let i = 0; i < PAIRS || (overtaken === 0 && i < 4 * PAIRS); i++) {
-        overtaken += await replaceSession(world, dice, "asks");
-        await world.time.sleep(dice.below(20 * SECOND));
-      }
-      world.trace.note("net", `overtaken ${overtaken} times`);
-      return overtaken > 0;
+      const overtaken = await replaceSessions(world, dice, "asks");
+      world.trace.note("net", `overtaken ${overtaken ?? 0} times`);
+      return overtaken === null ? null : overtaken > 0;
     },
   },
   {
     name: "lost answer",
     weight: 1.5,
     run: async (world, dice) => {
-      let lost = 0;
-      for (let i = 0; i < PAIRS || (lost === 0 && i < 4 * PAIRS); i++) {
-        lost += await replaceSession(world, dice, "answers");
-        await world.time.sleep(dice.below(20 * SECOND));
-      }
-      return lost > 0;
+      const lost = await replaceSessions(world, dice, "answers");
+      return lost === null ? null : lost > 0;
     },
   },
   {
@@ -235,8 +252,8 @@ export const NETWORK_FAULTS: readonly FaultKind[] = [
         await playback.run(isFit);
         world.network.recorders.delete(node.name);
         world.trace.note(node.name, `has said again: ${JSON.stringify(playback.hits)}`);
-        return playback.hits.answered > 0;
-      }),
+        return playback.hits.answered > 0 || (isInTouch(node) ? false : null);
+      }, isInTouch),
   },
   {
     name: "playback",
@@ -257,7 +274,8 @@ export const NETWORK_FAULTS: readonly FaultKind[] = [
         world.network.recorders.delete(node.name);
         world.trace.note(node.name, `has played back: ${JSON.stringify(playback.hits)}`);
         const { requests, events, handshakes } = playback.hits;
-        return requests > 0 && events > 0 && handshakes > 0;
-      }, (node) => !node.isOwner && !node.isLiar && world.mayLose(node)),
+        const hit = requests > 0 && events > 0 && handshakes > 0;
+        return hit || (isInTouch(node) ? false : null);
+      }, (node) => !node.isOwner && !node.isLiar && isInTouch(node) && world.mayLose(node)),
   },
 ];
