@@ -166,6 +166,12 @@ export const SEGMENTS_REPLY_BYTES = 1024 * 1024;
 export const LOG_PULLS_MAX = 4;
 /** How often the heads of peers are held against ours. */
 export const HEADS_CHECK_MS = 2000;
+/** With so many peers heads are exchanged at a time: what one knows, all tell. */
+export const HEADS_COMPARED_MAX = 4;
+/** What has just been entered is on its way to others for so long: that they don't know it yet is no reason to ask. */
+export const HEADS_SETTLE_MS = 1000;
+/** A peer that never was at rest is asked again after so long, if its heads are others than ours. */
+export const HEADS_AGAIN_MS = 30_000;
 /** A segment list that brought nothing is not asked for again until then, unless a log grew. */
 export const SEGMENT_LIST_AGAIN_MS = 60_000;
 /** A peer that gave nothing of use for a log is asked for it again after this long. */

@@ -13,6 +13,7 @@ import {
   compareIds,
   equalBytes,
   HEADS_CHECK_MS,
+  HEADS_COMPARED_MAX,
   isVaultError,
   LOG_AGAIN_MS,
   LOG_PULLS_MAX,
@@ -29,6 +30,7 @@ import {
 import type { LogHead, Requests } from "../net/mod.ts";
 import { keyOf } from "./address_map.ts";
 import type { CountedHeads } from "./counted.ts";
+import { HeadTurns } from "./head_turns.ts";
 import type { Mesh, MeshPeer } from "./mesh.ts";
 import type { Ledger, ObjectStore } from "./ports.ts";
 import { isClosed, memberOf } from "./segment_check.ts";
@@ -74,6 +76,7 @@ export class LogSync {
   /** Whether no log is pulled for a while, as what came could not be entered. */
   #isResting = false;
   readonly #comparing = new Set<string>();
+  readonly #turns = new HeadTurns();
   readonly #toAnnounce = new Map<string, NodeId>();
   #announceAt: { ms: number; stop: () => void } | null = null;
   #unsubscribes: (() => void)[] = [];
@@ -85,18 +88,16 @@ export class LogSync {
   start(): void {
     const { mesh, ledger, tasks } = this.#options;
     this.#unsubscribes = [
-      mesh.onUp((peer) => this.#compare(peer)),
+      mesh.onUp(() => this.#compareSome("new")),
       mesh.onDown((node) => this.#forget(node)),
-      mesh.onViewChange(() => mesh.peers().forEach((peer) => this.#compare(peer))),
-      ledger.onEntered(({ node }) => this.#announceSoon(node)),
+      mesh.onViewChange(() => this.#compareSome("all")),
+      ledger.onEntered(({ node }) => {
+        this.#turns.noteChange(this.#options.clock.now());
+        this.#announceSoon(node);
+      }),
     ];
-    mesh.peers().forEach((peer) => this.#compare(peer));
-    tasks.every("compare logs", HEADS_CHECK_MS, () => {
-      for (const peer of mesh.peers()) {
-        if (peer.presence === null || this.isEqual(peer)) continue;
-        this.#compare(peer);
-      }
-    });
+    this.#compareSome("all");
+    tasks.every("compare logs", HEADS_CHECK_MS, () => this.#compareSome("different"));
   }
 
   stop(): void {
@@ -202,10 +203,22 @@ export class LogSync {
 
   // Comparing heads.
 
+  /** Exchanges heads with some of the peers, those first that most likely know something else. */
+  #compareSome(which: "all" | "new" | "different"): void {
+    const { mesh, clock } = this.#options;
+    // When many sessions begin at once, some are enough to begin with; the others are seen to when these have spoken.
+    const busy = which === "new" ? this.#comparing.size : 0;
+    const peers = mesh.peers().filter(({ node }) => !this.#comparing.has(keyOf(node)));
+    const digest = this.#options.counted.digest();
+    this.#turns.choose(peers, { which, digest, now: clock.now() })
+      .slice(0, Math.max(0, HEADS_COMPARED_MAX - busy))
+      .forEach((peer) => this.#compare(peer));
+  }
+
   #compare(peer: MeshPeer): void {
     const key = keyOf(peer.node);
-    if (this.#comparing.has(key)) return;
     this.#comparing.add(key);
+    this.#turns.noteAsked(peer, this.#options.clock.now());
     this.#options.tasks.start("compare logs", async (signal) => {
       try {
         const ours = this.#options.ledger.heads();
@@ -222,6 +235,7 @@ export class LogSync {
   #forget(node: NodeId): void {
     const key = keyOf(node);
     this.#peerHeads.delete(key);
+    this.#turns.forget(node);
     for (const wanted of this.#wanted.values()) wanted.sources.delete(key);
     for (const pairs of [this.#listed, this.#uselessUntil]) {
       for (const pair of pairs.keys()) if (pair.startsWith(key)) pairs.delete(pair);
@@ -284,7 +298,7 @@ export class LogSync {
         this.#isResting = true;
         this.#options.tasks.after(LOG_AGAIN_MS, "compare logs", () => {
           this.#isResting = false;
-          this.#options.mesh.peers().forEach((peer) => this.#compare(peer));
+          this.#compareSome("all");
         });
       }
       throw error;

@@ -16,6 +16,8 @@ export interface MeshPeer {
   readonly rttMs: number;
   /** What it last said of itself. */
   readonly presence: Presence | null;
+  /** When it said so: milliseconds since 1970. */
+  readonly presenceMs: number;
 }
 
 /** A member, ourselves and evicted ones included. */

@@ -134,8 +134,9 @@ export class Talk {
   }
 
   #notePresence(session: PeerSession, presence: Presence): void {
-    session.presence = presence;
     const now = this.#world.clock.now();
+    session.presence = presence;
+    session.presenceMs = now;
     this.heard.note(session.node, now);
     this.heard.noteAll(presence.heard, now, (node) => this.#roster.stateOf(node) === "member");
     this.#hooks.gossip.pull(session).catch(this.#hooks.onFault);

@@ -81,6 +81,8 @@ export class PeerSession implements MeshPeer {
   /** 0 until it was measured. */
   rttMs = 0;
   presence: Presence | null = null;
+  /** When the other end said so. */
+  presenceMs = 0;
   /** The newest secret that the other end is known to have. */
   newest: SecretRef;
   isPinging = false;

@@ -126,6 +126,7 @@ function nodesTable(found: readonly NodeBytes[]): string {
     row("... any other node", bytes(({ other }) => other)),
     row("... if each tells each", bytes(({ otherAtMost }) => otherAtMost)),
     row("bytes of comparing all heads with one peer", bytes(({ comparison }) => comparison)),
+    row("... each 2 s, while something is missed", bytes(({ comparing }) => comparing)),
     row("placing everything anew", ({ placementMs }) => `${placementMs.toFixed(0)} ms`),
   ], { leftColumns: 1 });
 }

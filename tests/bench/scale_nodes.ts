@@ -4,7 +4,7 @@
  * see, with a full mesh in which everybody is up and nothing else happens.
  */
 
-import { HASH_BYTES, PARTITIONS } from "../../src/base/mod.ts";
+import { HASH_BYTES, HEADS_COMPARED_MAX, PARTITIONS } from "../../src/base/mod.ts";
 import { encodeAll } from "../../src/net/codec.ts";
 import { EVENTS, REQUESTS } from "../../src/net/message_table.ts";
 import type { LogHead } from "../../src/net/mod.ts";
@@ -26,6 +26,11 @@ export interface NodeBytes {
   otherAtMost: number;
   /** The lists of heads that two nodes exchange whose digests differ. */
   comparison: number;
+  /**
+   * The most that a node sends and gets for comparing heads in each `HEADS_CHECK_MS` in which digests differ though there was time
+   * to hear of what is new: as many peers as it may ask, and as many that ask it. Nothing, where a record reaches all in time.
+   */
+  comparing: number;
   /** Milliseconds to place all partitions anew, as each change of the members asks for. */
   placementMs: number;
 }
@@ -62,6 +67,7 @@ export function oneKeyAmong(nodes: number): NodeBytes {
     other: advance + pull,
     otherAtMost: advance + pull + 2 * (nodes - 2) * advance,
     comparison,
+    comparing: 2 * Math.min(nodes - 1, HEADS_COMPARED_MAX) * comparison,
     placementMs: performance.now() - began,
   };
 }

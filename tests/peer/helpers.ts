@@ -17,7 +17,14 @@ import {
 } from "../../src/base/mod.ts";
 import type { InventoryEntry } from "../../src/log/mod.ts";
 import { EVENTS, REQUESTS } from "../../src/net/message_table.ts";
-import type { EventName, Events, LogHead, RequestName, Requests } from "../../src/net/mod.ts";
+import type {
+  EventName,
+  Events,
+  LogHead,
+  Presence,
+  RequestName,
+  Requests,
+} from "../../src/net/mod.ts";
 import {
   type Mesh,
   type MeshMember,
@@ -151,6 +158,8 @@ export class TestNet {
   #members: MeshMember[] = [];
   #version = 1;
   #changedAtMs = 0;
+  /** What nodes said of themselves, by name; `null` while what is so is known at once. */
+  #said: Map<string, { presence: Presence; ms: number }> | null = null;
   replicas: number;
   readonly capacityBytes: number | undefined;
   /** Bytes of all messages. */
@@ -208,20 +217,30 @@ export class TestNet {
     await Promise.all(this.nodes.map((node) => node.replication.stop()));
   }
 
+  #presenceOf({ replication }: TestNode) {
+    const rest = { rosterDigest: new Uint8Array(32), heard: [] };
+    return { presence: { ...replication.presence(), ...rest }, ms: this.clock.now() };
+  }
+
+  /** Has all say of themselves what is so now, and nothing new until this is called again. */
+  ping(): void {
+    this.#said = new Map(this.nodes.map((node) => [node.name, this.#presenceOf(node)]));
+  }
+
   connect(a: TestNode, b: TestNode): void {
     for (const [from, to] of [[a, b], [b, a]] as const) {
       const key = `${from.name} ${to.name}`;
       if (this.#links.has(key)) continue;
       const ended = new AbortController();
+      const said = () => this.#said?.get(to.name) ?? this.#presenceOf(to);
       const peer: MeshPeer = {
         node: to.id,
         rttMs: 1,
+        get presenceMs() {
+          return said().ms;
+        },
         get presence() {
-          return {
-            ...to.replication.presence(),
-            rosterDigest: new Uint8Array(32),
-            heard: [],
-          };
+          return said().presence;
         },
         channel: {
           request: (name, ask, options) => this.#request(from, to, name, ask, ended, options),
