@@ -58,8 +58,9 @@ async function answer(request: CipherRequest, padding: boolean): Promise<void> {
       const { sealed: back } = request.place;
       outbox.add({ task, placed, back }, back);
     } else if ("seal" in request) {
-      const { body, ...rest } = await cipher.seal(request.seal, request.id);
-      const sealed = { ...rest, body: ownBytes(body) };
+      const { header, body, ...rest } = await cipher.seal(request.seal, request.id);
+      // Both may lie in one buffer, and it goes with the body.
+      const sealed = { ...rest, header: header.slice(), body: ownBytes(body) };
       freeBytes(request.seal);
       outbox.add({ task, sealed }, sealed.body);
     } else {
