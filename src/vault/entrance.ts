@@ -57,9 +57,8 @@ export class Entrance {
       }
     });
     contents.sort((a, b) => Number(a.segment.firstSequence - b.segment.firstSequence));
-    for (const content of contents) {
-      if (index.enter(content) && !database.isRebuilding) this.#noteEntered(content);
-    }
+    const entered = index.enter(contents);
+    if (!database.isRebuilding) entered.forEach((content) => this.#noteEntered(content));
   }
 
   #noteEntered({ address, segment }: SegmentContent): void {

@@ -64,6 +64,12 @@ export interface SegmentContent {
   prunes: ReadonlyMap<number, readonly { address: Address; list: PruneList }[]>;
 }
 
+/** What entering changes at its end: the sums, and the keys (by tag in hex) whose history has to be worked out anew. */
+interface Entering {
+  totals: Totals;
+  unfolded: Map<string, Bytes>;
+}
+
 /** Reads and writes the index of records. Any call may throw {@link IndexDamage}; see `IndexDatabase.guard`. */
 export class RecordIndex {
   readonly #database: IndexDatabase;
@@ -166,9 +172,8 @@ export class RecordIndex {
 
   /** All segments, by node and sequence. */
   segments(): IndexedSegment[] {
-    const segments = this.#database.all("SELECT * FROM segments ORDER BY node, first").map(
-      readSegment,
-    );
+    const rows = this.#database.all("SELECT * FROM segments ORDER BY node, first");
+    const segments = rows.map(readSegment);
     if (segments.length !== this.totals().segments) {
       throw new IndexDamage("the segments do not add up");
     }
@@ -252,22 +257,31 @@ export class RecordIndex {
     if (this.#database.get("SELECT 1 AS one FROM segments LIMIT 1") !== undefined) {
       throw new IndexDamage("there are segments but no sums");
     }
-    return {
-      segments: 0,
-      keys: 0,
-      versions: 0,
-      bytes: 0,
-      tags: 0,
-      clock: 0n,
-      logs: 0,
-      foreignVersions: 0,
-    };
+    const none = { segments: 0, keys: 0, versions: 0, bytes: 0, tags: 0, logs: 0 };
+    return { ...none, clock: 0n, foreignVersions: 0 };
   }
 
   // Writing: all inside a transaction of the caller's
 
-  /** Enters a segment; one that is known already changes nothing. Says whether it was new. */
-  enter({ address, segment, sizes, prunes }: SegmentContent): boolean {
+  /**
+   * Enters segments; those that are known already change nothing. Says which were new. Of keys whose versions come in another
+   * order than they were made in, the history is worked out when all of them are there, and not for each.
+   */
+  enter(contents: readonly SegmentContent[]): SegmentContent[] {
+    const unfolded: Entering["unfolded"] = new Map();
+    const entered = contents.filter((content) => this.#enterOne(content, unfolded));
+    if (unfolded.size > 0) {
+      const totals = this.totals();
+      for (const tag of unfolded.values()) this.#refold(tag, totals);
+      this.#setTotals(totals);
+    }
+    return entered;
+  }
+
+  #enterOne(
+    { address, segment, sizes, prunes }: SegmentContent,
+    unfolded: Entering["unfolded"],
+  ): boolean {
     if (
       this.#database.get("SELECT 1 AS one FROM segments WHERE address = ?", address) !== undefined
     ) return false;
@@ -286,7 +300,7 @@ export class RecordIndex {
     });
     totals.logs += Number(isNewLog);
     if (sizes === null) totals.foreignVersions += this.#enterForeign(row, segment, prunes);
-    else this.#enterOwn(row, { segment, sizes, prunes }, totals);
+    else this.#enterOwn(row, { segment, sizes, prunes }, { totals, unfolded });
     this.#setTotals(totals);
     return true;
   }
@@ -294,7 +308,7 @@ export class RecordIndex {
   #enterOwn(
     row: number,
     { segment, sizes, prunes }: Omit<SegmentContent, "address"> & { sizes: readonly number[] },
-    totals: Totals,
+    { totals, unfolded }: Entering,
   ): void {
     const isDropped = this.#droppedIn(segment.vaultId);
     const tags = segment.records.flatMap((each) => isVersionRecord(each) ? [each.keyTag] : []);
@@ -309,12 +323,12 @@ export class RecordIndex {
         const dropped = isDropped(id);
         this.#enterVersion(
           { id, keyTag, op, depth, clock, parents, dropped, ...place, size },
-          { totals, batch },
+          { totals, batch, unfolded },
         );
       } else if (record.kind === "prune") {
         batch.aside(() => {
           for (const { address, list } of prunes.get(position) ?? []) {
-            this.#enterPrune(segment.vaultId, { address, list }, totals);
+            this.#enterPrune(segment.vaultId, { address, list }, { totals, unfolded });
           }
         });
       } else {
@@ -384,7 +398,7 @@ export class RecordIndex {
 
   #enterVersion(
     version: IndexedVersion,
-    { totals, batch }: { totals: Totals; batch: VersionBatch },
+    { totals, batch, unfolded }: Entering & { batch: VersionBatch },
   ): void {
     if (!batch.add(version)) return;
     const key = batch.key(version.keyTag);
@@ -392,10 +406,10 @@ export class RecordIndex {
       totals.versions++;
       totals.bytes += version.size;
     }
-    if (version.dropped || (key !== null && version.depth <= key.depthMax)) {
-      batch.aside(() => this.#refold(version.keyTag, totals));
-      return;
-    }
+    const name = toHex(version.keyTag);
+    if (
+      unfolded.has(name) || version.dropped || (key !== null && version.depth <= key.depthMax)
+    ) return void unfolded.set(name, version.keyTag);
     // The usual case: it is deeper than all there is, so it is a head, and the latest.
     const replaced = new Set(version.parents.map(toHex));
     const heads = (key?.heads ?? []).filter((head) => !replaced.has(toHex(head)));
@@ -414,10 +428,9 @@ export class RecordIndex {
   #enterPrune(
     vault: Bytes,
     { address, list }: { address: Address; list: PruneList },
-    totals: Totals,
+    { totals, unfolded }: Entering,
   ): void {
     this.#noteCarried(vault, address, list);
-    const touched = new Map<string, Bytes>();
     for (const id of list.dropped) {
       this.#noteDropped(vault, id);
       const version = this.version(id);
@@ -425,9 +438,8 @@ export class RecordIndex {
       this.#replaceVersion({ ...version, dropped: true });
       totals.versions--;
       totals.bytes -= version.size;
-      touched.set(toHex(version.keyTag), version.keyTag);
+      unfolded.set(toHex(version.keyTag), version.keyTag);
     }
-    for (const tag of touched.values()) this.#refold(tag, totals);
   }
 
   /** Works a key's row out anew from all its versions. */
