@@ -30,9 +30,16 @@ interface WorkerScope {
 }
 
 const scope = self as unknown as WorkerScope;
-const outbox = new Outbox<CipherReply>((replies, handedOver) =>
-  scope.postMessage(replies, handedOver)
-);
+const outbox = new Outbox<CipherReply>((replies, handedOver) => {
+  try {
+    scope.postMessage(replies, handedOver);
+  } catch (error) {
+    // Whoever waits for any of them must hear of it: an error that nobody catches ends this thread, and that is told.
+    queueMicrotask(() => {
+      throw error;
+    });
+  }
+});
 let ready: Promise<{ sealer: Sealer; cipher: LocalCipher; runs: RunWriter }> | null = null;
 scope.onmessage = ({ data }) => {
   if ("masterKey" in data) {

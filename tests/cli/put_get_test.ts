@@ -28,6 +28,23 @@ Deno.test("put, get: an edited file, and its first version byte for byte", async
   assertEquals(await box.read("by-id.bin"), second);
 });
 
+Deno.test("put, get: megabytes that can be compressed, little or very much", async () => {
+  await using box = await Sandbox.withVault();
+  // Enough for another thread to take part. By chunks: to a twentieth or less, to half.
+  const lines = Array.from(
+    { length: 200_000 },
+    (_, i) => `${i % 1000}: the same words, again and again\n`,
+  );
+  const much = new TextEncoder().encode(lines.join("").repeat(2));
+  const little = noise(8_000_000).map((byte) => byte & 15);
+  for (const [name, content] of Object.entries({ much, little })) {
+    await box.write(name, content);
+    await box.ok("put", name);
+    await box.ok("get", name, "-o", `${name}.out`);
+    assertEquals(await box.read(`${name}.out`), content);
+  }
+});
+
 Deno.test("put --json: one document per file, with these fields", async () => {
   await using box = await Sandbox.withVault();
   await box.write("a.txt", "alpha");
