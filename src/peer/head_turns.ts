@@ -41,7 +41,8 @@ export class HeadTurns {
 
   /**
    * The peers with whom heads are to be exchanged, the most urgent first: who said something else than our digest when there was
-   * time to hear of all that is here; who was never asked; who has said something else for long, though there was no time; and of `all`, those who say the same too. Equally urgent are asked in turn.
+   * time to hear of all that is here; who was never asked; who has said something else for long, though there was no time;
+   * and of `all`, those who say the same too. Equally urgent are asked in turn.
    *
    * @param which `new`: only those who were never asked, and may know something else
    */
