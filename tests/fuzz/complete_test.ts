@@ -28,6 +28,7 @@ const NO_DECODERS: Readonly<Record<string, string>> = {
   "vault/content_reader.ts readContent": "opens by way of Sealer.open",
   "vault/home.ts readMasterKey": "decodeKeyFile of a file",
   "vault/home.ts readSecrets": "decodeKeyFile of three files",
+  "vault/live_lists.ts decodedObject": "has decodeInventory or decodePruneList read what it found",
   "vault/read_object.ts readObject": "gets an object, whose address is checked",
   "vault/record_rows.ts readVersion":
     "a row of the index, under its CRC: tests/vault/index_damage_test.ts",

@@ -132,9 +132,9 @@ Deno.test("applyDelta: gives what was meant, and refuses what lies outside of it
       );
       const operations = makeDelta(base, mixed);
       assertEquals(toHex(applyDelta(base, operations, mixed.count).bytes), toHex(mixed.bytes));
-      for (const  of of[base, other]) {
+      for (const old of [base, other]) {
         try {
-          assertEquals(applyDelta(of, operations, count).count, count);
+          assertEquals(applyDelta(old, operations, count).count, count);
         } catch (error) {
           assert(isVaultError(error, "damaged"), String(error));
         }
