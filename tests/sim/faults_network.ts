@@ -115,12 +115,16 @@ class Playback {
       if (some.length > 0 && members.length > 0) {
         const target = dice.pick(members);
         const isBurst = round % BURST_ROUNDS === 0;
+        // Of bulk few are under way anyway, so that bursts are of what is not, if there is any.
+        const quick = some.filter((said) => said.kind === "ask" && !isBulk(said.name));
+        const from = isBurst && quick.length > 0 ? quick : some;
         for (let i = 0; i < (isBurst ? BURST : 1); i++) {
-          const one = dice.pick(some);
+          const one = dice.pick(from);
           const same = members.find(({ name }) => name === one.other);
           const goesBack = !isBurst && same !== undefined && dice.chance(0.6);
           this.#say(one, goesBack ? same : target);
         }
+        if (isBurst) this.#world.lookAtBounds(this.#node);
       }
       await this.#world.time.sleep(dice.below(4 * SECOND));
     }
@@ -194,6 +198,10 @@ class Playback {
       // Refused without a word, or killed.
     }
   }
+}
+
+function isBulk(name: RequestName): boolean {
+  return REQUESTS[name].priority === "bulk";
 }
 
 async function exactly(
