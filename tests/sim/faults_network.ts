@@ -115,9 +115,10 @@ class Playback {
       if (some.length > 0 && members.length > 0) {
         const target = dice.pick(members);
         const isBurst = round % BURST_ROUNDS === 0;
-        // Of bulk few are under way anyway, so that bursts are of what is not, if there is any.
-        const quick = some.filter((said) => said.kind === "ask" && !isBulk(said.name));
-        const from = isBurst && quick.length > 0 ? quick : some;
+        // Of bulk few are under way anyway: one burst is of what is not, if there is any.
+        const isQuick = round === 2 * BURST_ROUNDS;
+        const quick = some.filter((one) => isQuick && one.kind === "ask" && !isBulk(one.name));
+        const from = quick.length > 0 ? quick : some;
         for (let i = 0; i < (isBurst ? BURST : 1); i++) {
           const one = dice.pick(from);
           const same = members.find(({ name }) => name === one.other);
