@@ -6,7 +6,7 @@
  * @module
  */
 
-import { setImmediate } from "node:timers";
+import { afterThisTurn } from "./next_turn.ts";
 import { socketsTurn } from "./sockets_turn.ts";
 
 /** Shorter pieces of work are not worth a thread of their own, nor waiting for one. */
@@ -44,6 +44,6 @@ export function hashHere(): void {
 export async function besideOrHere<T>(there: () => Promise<T>, here: () => T): Promise<T> {
   if (isHere) return here();
   // What has ended since is heard of only in another turn of the event loop.
-  if (underWay >= BESIDE_MAX) await new Promise<void>((resolve) => void setImmediate(resolve));
+  if (underWay >= BESIDE_MAX) await afterThisTurn();
   return underWay < BESIDE_MAX ? await beside(there) : here();
 }

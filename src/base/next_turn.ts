@@ -7,7 +7,12 @@
 import { setImmediate } from "node:timers";
 import { socketsTurn } from "./sockets_turn.ts";
 
-/** Resolves when all that was ready has run, and the sockets have been asked if that is due. */
+/** Resolves when all that was ready has run. */
+export function afterThisTurn(): Promise<void> {
+  return new Promise((resolve) => void setImmediate(resolve));
+}
+
+/** As {@link afterThisTurn}, and the sockets have been asked if that is due. */
 export function nextTurn(): Promise<void> {
-  return socketsTurn() ?? new Promise((resolve) => void setImmediate(resolve));
+  return socketsTurn() ?? afterThisTurn();
 }

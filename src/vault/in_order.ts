@@ -4,7 +4,7 @@
  * @module
  */
 
-import { setImmediate } from "node:timers";
+import { afterThisTurn } from "../base/mod.ts";
 
 /** Once as much is under way as may be, nothing more begins until it is so much less. */
 const LOW_WATER = 3 / 4;
@@ -53,7 +53,7 @@ export async function* inOrder<T>(
       work.catch(() => {/* thrown above or below, in its turn */});
       working.push({ work, bytes: task.bytes });
       bytes += task.bytes;
-      if (task.pauses) await new Promise<void>((resolve) => void setImmediate(resolve));
+      if (task.pauses) await afterThisTurn();
     }
     while (working.length > 0) yield await takeFirst();
   } finally {
