@@ -16,7 +16,7 @@ import { comparePrune } from "./prune.ts";
 import { asDocument, limitTables, tables } from "./report.ts";
 import { compareScale } from "./scale.ts";
 import { compareServed } from "./served.ts";
-import { findTools, govaultCommand } from "./tools.ts";
+import { chooseProgram, findTools, govaultCommand } from "./tools.ts";
 
 const HELP =
   `deno task bench [--runs N] [--size MIB] [--versions N] [--quick] [--json FILE] [--svg FILE]
@@ -27,10 +27,11 @@ deno task bench scale [--quick] [--json FILE]
 deno task bench --memory [--gib N,N]
 
 Compares GoVault with whichever of restic, borg and Syncthing are installed. GoVault
-is what --program or GOVAULT_BIN names, or ./govault, or else the source. "of limit"
-is how much was reached of the speed that this machine could do at best, if all its
-cores were always busy with what must be done. For a compiled program run this with
-the Deno that it was compiled with, as the limit is that of the Deno that runs this.
+is what --program or GOVAULT_BIN names, or ./govault, or else the source, packed as it
+is compiled and run by this Deno. "of limit" is how much was reached of the speed that
+this machine could do at best, if all its cores were always busy with what must be
+done. For a compiled program run this with the Deno that it was compiled with, as the
+limit is that of the Deno that runs this.
 
   local        only puts and gets on this machine, beside restic and borg
   served       only puts of 1 KiB that a running node does, 100 of them
@@ -221,6 +222,7 @@ Deno.addSignalListener("SIGINT", () => {
 });
 let ok = false;
 try {
+  if (flags._[0] !== "compare") await chooseProgram(root);
   ok = await run(root);
 } catch (error) {
   console.error(error instanceof Error ? error.message : error);
