@@ -1,7 +1,9 @@
 /** What the benchmark's figures rest on: its data, its medians, its verdicts. */
 
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertNotEquals, assertThrows } from "@std/assert";
 import { join } from "@std/path";
+import { toHex } from "../../src/base/mod.ts";
+import { openVault } from "../../mod.ts";
 import type { Row } from "./cases.ts";
 import type { Sample, StepResult } from "./compare.ts";
 import { comparisonTable } from "./compare_runs.ts";
@@ -19,7 +21,9 @@ import { median } from "./measuring.ts";
 import { picture } from "./picture.ts";
 import { comparePrune } from "./prune.ts";
 import { asDocument, verdicts } from "./report.ts";
-import { sizesUpTo, slopeOf } from "./scale.ts";
+import { AXES, type AxisResult, compareScale, readAxes } from "./scale.ts";
+import { asOne, judge, sizesUpTo, slopeOf } from "./scale_growth.ts";
+import { makeHome, makeTwin } from "./synthetic.ts";
 
 Deno.test("writeEdited: overwrites, inserts in the middle, and keeps all the rest", async () => {
   const folder = await Deno.makeTempDir({ prefix: "govault-" });
@@ -216,10 +220,83 @@ Deno.test("asDocument: what compare and the picture read", () => {
 });
 
 Deno.test("slopeOf: what doubles with the size has 1, what stays has 0", () => {
-  const points = (seconds: (size: number) => number) =>
-    [1, 10, 100, 1000].map((size) => ({ size, cost: { seconds: seconds(size), peakBytes: 0 } }));
+  const points = (value: (size: number) => number) =>
+    [1, 10, 100, 1000].map((size) => ({ size, value: value(size) }));
   const slopes = [() => 3, (size: number) => 2 * size, (size: number) => size * size]
-    .map((seconds) => Math.round(100 * slopeOf(points(seconds))) / 100);
+    .map((value) => Math.round(100 * slopeOf(points(value))) / 100);
   assertEquals(slopes, [0, 1, 2]);
   assertEquals(sizesUpTo(500, 1, 10), [1, 10, 100, 500]);
+});
+
+Deno.test("judge: by processor time; wall time alone misses nothing, but is told", () => {
+  type Growing = (size: number) => number;
+  const verdictOf = (wall: Growing, cpu: Growing | null, isFlat: boolean) => {
+    const points = [1, 10, 100].map((size) => {
+      const cpuSeconds = cpu?.(size) ?? null;
+      return { size, cost: { seconds: wall(size), cpuSeconds, peakBytes: null } };
+    });
+    return judge({ what: "put", points }, { isFlat }).verdict;
+  };
+  const [flat, linear, quadratic]: Growing[] = [() => 1, (size) => size, (size) => size * size];
+  assertEquals(verdictOf(flat!, flat!, true), "holds");
+  assertEquals(verdictOf(linear!, flat!, true), "waits");
+  assertEquals(verdictOf(flat!, linear!, true), "grows");
+  assertEquals(verdictOf(linear!, null, true), "grows", "nothing else is known");
+  assertEquals(verdictOf(linear!, linear!, false), "holds");
+  assertEquals(verdictOf(linear!, quadratic!, false), "grows");
+});
+
+Deno.test("asOne: the middle wall time, the least processor time, the most memory", () => {
+  const cost = (seconds: number, cpuSeconds: number | null, peakBytes: number | null) => {
+    return { seconds, cpuSeconds, peakBytes };
+  };
+  const runs = [cost(3, 2, 10), cost(9, 4, 30), cost(4, 3, null)];
+  assertEquals(asOne(runs), cost(4, 2, 30));
+  assertEquals(asOne([cost(1, null, null)]), cost(1, null, null));
+});
+
+Deno.test("readAxes: in their order, by lists or one by one; all if none is named", () => {
+  assertEquals(readAxes([]), [...AXES]);
+  assertEquals(readAxes(["nodes", "keys,file"]), ["file", "keys", "nodes"]);
+  assertThrows(() => readAxes(["keys,node"]), Error, '"node"');
+});
+
+Deno.test("compareScale: each axis by itself, with what it found", async () => {
+  const scratch = await Deno.makeTempDir({ prefix: "govault-" });
+  try {
+    const sizes = { fileMib: 1, versions: 1, keys: 1, chunks: 1, nodes: 4 };
+    const found = compareScale(["file", "nodes"], { ...sizes, scratch, onStep: () => {} });
+    const file = (await found.next()).value as AxisResult;
+    assertEquals(file.series.map(({ what }) => what), ["put", "put again", "get"]);
+    const isLinux = Deno.build.os === "linux";
+    const costs = file.series.flatMap(({ points }) => points.map(({ cost }) => cost));
+    assertEquals(costs.every(({ seconds }) => seconds > 0), true);
+    assertEquals(costs.every(({ cpuSeconds }) => (cpuSeconds ?? 0) > 0), isLinux);
+    assertEquals([...Deno.readDirSync(scratch)], [], "nothing is left");
+    const nodes = (await found.next()).value as AxisResult;
+    assertEquals([nodes.axis, nodes.nodes.map(({ nodes }) => nodes)], ["nodes", [3, 4]]);
+  } finally {
+    await Deno.remove(scratch, { recursive: true });
+  }
+});
+
+Deno.test("makeTwin: another node with the same keys, and an identity of its own", async () => {
+  const scratch = await Deno.makeTempDir({ prefix: "govault-" });
+  try {
+    const [home, twin] = [join(scratch, "home"), join(scratch, "twin")];
+    await makeHome(home, { keys: 3, chunks: 0 });
+    await makeTwin(home, twin);
+    const listed = async (home: string) => {
+      await using vault = await openVault({ home });
+      const keys = [];
+      for await (const { key } of vault.list()) keys.push(key);
+      return { keys, node: toHex((await vault.status()).node) };
+    };
+    const [one, other] = [await listed(home), await listed(twin)];
+    assertEquals(one.keys.length, 3);
+    assertEquals(other.keys, one.keys);
+    assertNotEquals(other.node, one.node);
+  } finally {
+    await Deno.remove(scratch, { recursive: true });
+  }
 });

@@ -14,7 +14,7 @@ import { compareNetwork } from "./network.ts";
 import { picture } from "./picture.ts";
 import { comparePrune } from "./prune.ts";
 import { asDocument, limitTables, tables } from "./report.ts";
-import { compareScale } from "./scale.ts";
+import { AXES, type AxisResult, compareScale, readAxes } from "./scale.ts";
 import { compareServed } from "./served.ts";
 import { chooseProgram, findTools, govaultCommand } from "./tools.ts";
 
@@ -23,7 +23,7 @@ const HELP =
 deno task bench (local | served | prune | --network) [the same]
 deno task bench limit [--size MIB]
 deno task bench compare A B
-deno task bench scale [--quick] [--json FILE]
+deno task bench scale [--axis NAME]... [--quick] [--json FILE]
 deno task bench --memory [--gib N,N]
 
 Compares GoVault with whichever of restic, borg and Syncthing are installed. GoVault
@@ -40,8 +40,9 @@ limit is that of the Deno that runs this.
                holds nothing, and the memory of one that receives much
   limit        instead: what each stage can do alone, and what follows from it
   compare A B  instead: two files that --json wrote, side by side
-  scale        instead: how cost grows with files, versions, keys, chunks and nodes;
-               an hour or two and 60 GB of disk, with --quick a minute or two
+  scale        instead: how cost grows with files, versions, keys, chunks and nodes,
+               judged by processor time; an hour and 60 GB of disk, with --quick
+               some minutes
   --memory     instead: the most memory held at a put and a get of 1 and 8 GiB
 
   --runs N     how often each thing is done; medians are shown (default 5)
@@ -51,7 +52,9 @@ limit is that of the Deno that runs this.
   --quick      one run, 64 MiB, 1000 small files: a look, not a measurement
   --program F  the compiled program to measure
   --dir DIR    where data and repositories go (default: the temporary folder)
-  --json FILE  also writes every sample to FILE
+  --axis NAME  for scale only this: ${AXES.join(", ")};
+               may be repeated, or a list with commas
+  --json FILE  also writes every sample to FILE; scale does after each axis
   --svg FILE   also draws the medians
   --gib N,N    other sizes for --memory; for --network what a node receives (8)
 `;
@@ -59,7 +62,8 @@ limit is that of the Deno that runs this.
 // `deno task bench -- limit` hands the two dashes on.
 const flags = parseArgs(Deno.args[0] === "--" ? Deno.args.slice(1) : Deno.args, {
   boolean: ["quick", "memory", "network", "help"],
-  string: ["runs", "size", "versions", "program", "dir", "json", "svg", "gib"],
+  string: ["runs", "size", "versions", "program", "dir", "json", "svg", "gib", "axis"],
+  collect: ["axis"],
   unknown: (argument) => {
     if (!argument.startsWith("-")) return true; // judged below
     console.error(`Cannot run the benchmark: it knows no ${argument}; see --help`);
@@ -158,16 +162,22 @@ async function limit(root: string): Promise<boolean> {
 }
 
 async function scale(root: string): Promise<boolean> {
-  console.log(`govault, ${govaultCommand().label}`);
+  const { label } = govaultCommand();
+  console.log(`govault, ${label}`);
   const sizes = flags.quick
     ? { fileMib: 16, versions: 100, keys: 10_000, chunks: 10_000, nodes: 147 }
     : { fileMib: 16 * 1024, versions: 10_000, keys: 1_000_000, chunks: 10_000_000, nodes: 1000 };
-  const { text, met, found } = await compareScale({ ...sizes, scratch: root, onStep });
-  console.log(text);
-  if (typeof flags.json === "string") {
-    await Deno.writeTextFile(flags.json, `${JSON.stringify(found, null, 2)}\n`);
+  const axes = readAxes([flags.axis ?? []].flat().map(String));
+  const found: AxisResult[] = [];
+  for await (const result of compareScale(axes, { ...sizes, scratch: root, onStep })) {
+    console.log(`${result.text}${result.axis}: measured in ${result.seconds.toFixed(0)} s\n`);
+    found.push(result);
+    if (typeof flags.json === "string") {
+      const document = { time: new Date().toISOString(), label, axes: found };
+      await Deno.writeTextFile(flags.json, `${JSON.stringify(document, null, 2)}\n`);
+    }
   }
-  return met;
+  return found.every(({ met }) => met);
 }
 
 async function compareRuns([a, b, ...more]: string[]): Promise<boolean> {

@@ -1,18 +1,35 @@
 /**
  * `deno task bench -- scale`: how cost grows with the size of a file, the versions of a key, the keys of a vault, the chunks
  * of a store and the nodes of a network. Each figure is a whole command, from its start to its end, on a home that was made
- * before; its growth is the slope on a log-log scale: 0 where it does not grow, 1 where it doubles with the size. Homes of
- * many keys or chunks are made up (`synthetic.ts`), and what a network costs is worked out (`scale_nodes.ts`).
+ * before, or what nodes do that serve such homes (`scale_sync.ts`); its growth is the slope on a log-log scale: 0 where it
+ * does not grow, 1 where it doubles with the size. Homes of many keys or chunks are made up (`synthetic.ts`), and what a
+ * network of many nodes costs is worked out (`scale_nodes.ts`).
  */
 
 import { join } from "@std/path";
 import { openVault } from "../../mod.ts";
 import { noisePieces, writePieces } from "./data.ts";
-import { type Cost, measure, syncDisks } from "./measuring.ts";
+import { measure, type RunCost, syncDisks } from "./measuring.ts";
 import { table } from "./report.ts";
+import {
+  asOne,
+  Growth,
+  growthTable,
+  judge,
+  type JudgedSeries,
+  type Series,
+  sizesUpTo,
+} from "./scale_growth.ts";
 import { type NodeBytes, oneKeyAmong } from "./scale_nodes.ts";
+import { growSync, nodeStart } from "./scale_sync.ts";
 import { makeHome } from "./synthetic.ts";
 import { govaultCommand } from "./tools.ts";
+
+/** What the cost is measured by, in the order in which it is done. `sync` goes by keys as well. */
+export const AXES = ["file", "versions", "keys", "chunks", "sync", "nodes"] as const;
+
+/** One of {@link AXES}. */
+export type Axis = typeof AXES[number];
 
 /** Which sizes. */
 export interface ScaleOptions {
@@ -30,34 +47,17 @@ export interface ScaleOptions {
   onStep: (text: string) => void;
 }
 
-/** One command's cost at one size. */
-interface Point {
-  size: number;
-  cost: Cost;
-}
-
-/** A command, and what it cost at each size. */
-interface Series {
-  what: string;
-  points: Point[];
-}
-
-/** Series over one kind of size, with what is not to grow. */
-interface Axis {
-  title: string;
-  series: Series[];
-  flat: ReadonlySet<string>;
-}
-
-/** What came out. */
-export interface ScaleResult {
+/** What came out by one axis. */
+export interface AxisResult {
+  axis: Axis;
+  /** How long it took to measure. */
+  seconds: number;
   text: string;
+  /** Whether nothing grows faster than it may. */
   met: boolean;
-  /** For `--json`. */
-  found: {
-    axes: { title: string; series: (Series & { slope: number; holds: boolean })[] }[];
-    nodes: NodeBytes[];
-  };
+  series: JudgedSeries[];
+  /** Of the axis `nodes` only. */
+  nodes: NodeBytes[];
 }
 
 /** What must not grow with the vault, on whatever axis. */
@@ -68,53 +68,60 @@ const FLAT = new Set([
   "history of one key",
   "put 1 KB",
   "get 1 KB",
+  "a node until it listens",
 ]);
-/** A slope that is none: a tenfold size costs at most a quarter more. */
-const FLAT_SLOPE_MAX = 0.1;
-/** What does the same for each thing it touches, with some room for caches that get too small. */
-const LINEAR_SLOPE_MAX = 1.1;
 
-/** Measures all axes; a table each, and whether nothing grows faster than it may. */
-export async function compareScale(options: ScaleOptions): Promise<ScaleResult> {
-  const axes: Axis[] = [
-    { title: "file size, MiB", series: await growFile(options), flat: new Set<string>() },
-    {
-      title: "versions of one key",
-      series: await growVersions(options),
-      flat: new Set([...FLAT].filter((what) => what !== "history of one key")),
-    },
-    { title: "keys", series: await growKeys(options), flat: FLAT },
-    { title: "chunks in the store", series: await growChunks(options), flat: FLAT },
-  ];
-  const judged = axes.map(({ title, series, flat }) => ({
-    title,
-    series: series.map((each) => {
-      const slope = slopeOf(each.points);
-      return {
-        ...each,
-        slope,
-        holds: slope <= (flat.has(each.what) ? FLAT_SLOPE_MAX : LINEAR_SLOPE_MAX),
-      };
-    }),
-  }));
-  const nodes = sizesUpTo(options.nodes, 3, 7).map(oneKeyAmong);
-  const texts = [...judged.map(({ title, series }) => axisTable(title, series)), nodesTable(nodes)];
-  const met = judged.every(({ series }) => series.every(({ holds }) => holds));
-  return { text: texts.join("\n"), met, found: { axes: judged, nodes } };
+type Measured = { title: string; isFlat: (what: string) => boolean; grow: Grow };
+type Grow = (options: ScaleOptions) => Promise<Series[]>;
+
+const MEASURED: Readonly<Record<Exclude<Axis, "nodes">, Measured>> = {
+  file: { title: "file size, MiB", isFlat: () => false, grow: growFile },
+  versions: {
+    title: "versions of one key",
+    isFlat: (what) => FLAT.has(what) && what !== "history of one key",
+    grow: growVersions,
+  },
+  keys: { title: "keys", isFlat: (what) => FLAT.has(what), grow: growKeys },
+  chunks: { title: "chunks in the store", isFlat: (what) => FLAT.has(what), grow: growChunks },
+  sync: { title: "keys, two nodes", isFlat: () => true, grow: growSync },
+};
+
+/** The axes that some words name, each of which may be a list with commas; all, if there are none. @throws Error for others */
+export function readAxes(words: readonly string[]): Axis[] {
+  const names = words.flatMap((word) => word.split(","));
+  const unknown = names.find((name) => !AXES.some((axis) => axis === name));
+  if (unknown !== undefined) {
+    throw new Error(`Cannot run the benchmark: it knows no axis "${unknown}", only ${AXES}`);
+  }
+  return names.length === 0 ? [...AXES] : AXES.filter((axis) => names.includes(axis));
 }
 
-function axisTable(
-  title: string,
-  series: readonly (Series & { slope: number; holds: boolean })[],
-): string {
-  const sizes = series[0]!.points.map(({ size }) => String(size));
-  const rows = series.map(({ what, points, slope, holds }) => {
-    const cells = points.map(({ cost: { seconds, peakBytes } }) =>
-      `${seconds.toFixed(2)} s ${((peakBytes ?? 0) / 1024 / 1024).toFixed(0)} M`
-    );
-    return [what, ...cells, slope.toFixed(2), holds ? "" : "GROWS TOO FAST"];
-  });
-  return table([[title, ...sizes, "slope", ""], ...rows], { leftColumns: 1 });
+/** Measures by one axis after the other, and gives each as soon as it is through. */
+export async function* compareScale(
+  axes: readonly Axis[],
+  options: ScaleOptions,
+): AsyncGenerator<AxisResult> {
+  for (const axis of axes) {
+    const begin = performance.now();
+    const found = axis === "nodes" ? byNodes(options) : await by(MEASURED[axis], options);
+    yield { axis, seconds: (performance.now() - begin) / 1000, ...found };
+  }
+}
+
+async function by(
+  { title, isFlat, grow }: Measured,
+  options: ScaleOptions,
+): Promise<Pick<AxisResult, "text" | "met" | "series" | "nodes">> {
+  const series = (await grow(options)).map((each) => judge(each, { isFlat: isFlat(each.what) }));
+  const met = series.every(({ verdict }) => verdict !== "grows");
+  return { text: growthTable(title, series), met, series, nodes: [] };
+}
+
+function byNodes(
+  options: ScaleOptions,
+): Pick<AxisResult, "text" | "met" | "series" | "nodes"> {
+  const nodes = sizesUpTo(options.nodes, 3, 7).map(oneKeyAmong);
+  return { text: nodesTable(nodes), met: true, series: [], nodes };
 }
 
 function nodesTable(found: readonly NodeBytes[]): string {
@@ -131,28 +138,6 @@ function nodesTable(found: readonly NodeBytes[]): string {
   ], { leftColumns: 1 });
 }
 
-/**
- * The slope of the line through the points on a log-log scale. At small sizes what any start of the program costs would
- * hide growth: the upper half alone counts.
- */
-export function slopeOf(points: readonly Point[]): number {
-  const upper = points.slice(Math.floor((points.length - 1) / 2));
-  const xs = upper.map(({ size }) => Math.log(size));
-  const ys = upper.map(({ cost }) => Math.log(cost.seconds));
-  const mean = (values: number[]) => values.reduce((sum, value) => sum + value, 0) / values.length;
-  const [x, y] = [mean(xs), mean(ys)];
-  const over = xs.reduce((sum, value, i) => sum + (value - x) * (ys[i]! - y), 0);
-  const under = xs.reduce((sum, value) => sum + (value - x) ** 2, 0);
-  return under === 0 ? 0 : over / under;
-}
-
-/** Sizes from the smallest on, `factor` apart. */
-export function sizesUpTo(largest: number, from: number, factor: number): number[] {
-  const sizes: number[] = [];
-  for (let size = from; size < largest; size *= factor) sizes.push(size);
-  return [...sizes, largest];
-}
-
 /** Runs commands in one home. */
 class Home {
   readonly path: string;
@@ -164,35 +149,20 @@ class Home {
   }
 
   /** The cost of one run. */
-  async once(...args: string[]): Promise<Cost> {
+  async once(...args: string[]): Promise<RunCost> {
     const { program, args: before } = govaultCommand();
     const env = { GOVAULT_HOME: this.path };
     await syncDisks();
     return await measure({ program, args: [...before, ...args], cwd: this.#scratch, env });
   }
 
-  /** The run of three with the middle time. */
-  async typical(...args: string[]): Promise<Cost> {
-    return middle([await this.once(...args), await this.once(...args), await this.once(...args)]);
+  /** The cost of three runs, as one. */
+  async typical(...args: string[]): Promise<RunCost> {
+    return asOne([await this.once(...args), await this.once(...args), await this.once(...args)]);
   }
 
   remove(): void {
     Deno.removeSync(this.path, { recursive: true });
-  }
-}
-
-/** Collects series by name. */
-class Growth {
-  readonly #series = new Map<string, Series>();
-
-  add(what: string, size: number, cost: Cost): void {
-    const series = this.#series.get(what) ?? { what, points: [] };
-    series.points.push({ size, cost });
-    this.#series.set(what, series);
-  }
-
-  get all(): Series[] {
-    return [...this.#series.values()];
   }
 }
 
@@ -204,9 +174,9 @@ async function growFile({ scratch, fileMib, onStep }: ScaleOptions): Promise<Ser
     await writePieces(path, noisePieces(size * 1024 * 1024, size));
     const home = new Home(scratch);
     await home.once("init");
-    growth.add("put", size, await home.once("put", path));
-    growth.add("put again", size, await home.once("put", "--reread", path));
-    growth.add("get", size, await home.once("get", "file.bin", "-o", out));
+    growth.add("put", { size, cost: await home.once("put", path) });
+    growth.add("put again", { size, cost: await home.once("put", "--reread", path) });
+    growth.add("get", { size, cost: await home.once("get", "file.bin", "-o", out) });
     home.remove();
     await Deno.remove(out);
     await Deno.remove(path);
@@ -238,7 +208,8 @@ async function growKeys(options: ScaleOptions): Promise<Series[]> {
     const home = new Home(options.scratch);
     await makeHome(home.path, { keys: size, chunks: size });
     await measureVault(growth, { home, empty, scratch: options.scratch, size, key: "one/more" });
-    growth.add("ls", size, await home.once("ls", "--json"));
+    growth.add("ls", { size, cost: await home.once("ls", "--json") });
+    growth.add("a node until it listens", { size, cost: await nodeStart(home.path) });
     home.remove();
   }
   empty.remove();
@@ -253,6 +224,7 @@ async function growChunks(options: ScaleOptions): Promise<Series[]> {
     const home = new Home(options.scratch);
     await makeHome(home.path, { keys: 0, chunks: size });
     await measureVault(growth, { home, empty, scratch: options.scratch, size, key: "one/more" });
+    growth.add("a node until it listens", { size, cost: await nodeStart(home.path) });
     home.remove();
   }
   empty.remove();
@@ -284,7 +256,7 @@ async function measureVault(
   },
 ): Promise<void> {
   const [path, out] = [join(scratch, "small.bin"), join(scratch, "small.out")];
-  const puts: Cost[] = [];
+  const puts: RunCost[] = [];
   for (let i = 0; i < 3; i++) {
     await writePieces(path, noisePieces(1000, size * 3 + i));
     puts.push(await home.once("put", path, "--key", key));
@@ -292,22 +264,17 @@ async function measureVault(
   }
   await new Promise((resolve) => setTimeout(resolve, REST_MS));
   await home.once("status"); // the first opening after so much was put does what that put off
-  growth.add("version", size, await home.typical("version"));
-  const opened: Cost[] = [];
-  const ofEmpty: Cost[] = [];
+  growth.add("version", { size, cost: await home.typical("version") });
+  const opened: RunCost[] = [];
+  const ofEmpty: RunCost[] = [];
   for (let i = 0; i < 5; i++) {
     opened.push(await home.once("status"));
     if (empty !== undefined) ofEmpty.push(await empty.once("status"));
   }
-  growth.add("status", size, middle(opened));
-  if (empty !== undefined) growth.add("status, an empty home", size, middle(ofEmpty));
-  growth.add("history of one key", size, await home.typical("history", key));
-  growth.add("put 1 KB", size, middle(puts));
-  growth.add("get 1 KB", size, await home.typical("get", key, "-o", out, "--force"));
+  growth.add("status", { size, cost: asOne(opened) });
+  if (empty !== undefined) growth.add("status, an empty home", { size, cost: asOne(ofEmpty) });
+  growth.add("history of one key", { size, cost: await home.typical("history", key) });
+  growth.add("put 1 KB", { size, cost: asOne(puts) });
+  growth.add("get 1 KB", { size, cost: await home.typical("get", key, "-o", out, "--force") });
   await Deno.remove(out);
-}
-
-/** The one with the middle time. */
-function middle(costs: readonly Cost[]): Cost {
-  return costs.toSorted((a, b) => a.seconds - b.seconds)[costs.length >> 1]!;
 }

@@ -49,6 +49,8 @@ const CHUNKS_PER_KEY_MAX = 2;
 const KEYS_PER_SEGMENT = 1024;
 const SEGMENTS_AT_ONCE = 16;
 const ROWS_AT_ONCE = 20_000;
+const INDEX = "vault.db";
+const PACKS = "packs";
 
 /** What a made-up home holds. */
 export interface HomeSize {
@@ -72,9 +74,26 @@ export async function makeHome(home: string, size: HomeSize): Promise<void> {
   enterChunks(home, size);
 }
 
+/**
+ * Makes the home of another node of the same vault that holds the same, as if all had been synchronised. Of made-up chunks it
+ * copies every byte: for homes without them.
+ *
+ * @throws VaultError `exists` if there is one
+ */
+export async function makeTwin(home: string, twin: string): Promise<void> {
+  await initVault({ home: twin, masterKey: MASTER_KEY });
+  for (const { name } of Deno.readDirSync(twin)) {
+    if (name.startsWith(INDEX)) Deno.removeSync(join(twin, name)); // with what SQLite keeps beside it
+  }
+  Deno.copyFileSync(join(home, INDEX), join(twin, INDEX));
+  for (const { name } of Deno.readDirSync(join(home, PACKS))) {
+    Deno.copyFileSync(join(home, PACKS, name), join(twin, PACKS, name));
+  }
+}
+
 /** Opens a home's index for entering much at once: with room for all of it. */
 function openIndex(home: string, vaultId: Bytes): IndexDatabase {
-  const database = new IndexDatabase(join(home, "vault.db"), STORE_SCHEMA + recordSchema(vaultId));
+  const database = new IndexDatabase(join(home, INDEX), STORE_SCHEMA + recordSchema(vaultId));
   database.get("PRAGMA cache_size = -2097152");
   return database;
 }
@@ -88,7 +107,7 @@ export async function enterKeys(home: string, size: HomeSize): Promise<void> {
     const entrance = new Entrance({ keys, database, index });
     const store = await PackStore.open({
       disk: denoDisk,
-      folder: join(home, "packs"),
+      folder: join(home, PACKS),
       database,
       labelOf: labelOfSealed,
       onSegments: (segments, read) => entrance.enter(segments, read),
@@ -301,7 +320,7 @@ export function enterChunks(home: string, { chunks }: HomeSize): void {
       const { pack: number } = placeOf(chunk);
       const length = PACK_HEADER_BYTES + objects * frameBytes;
       index.setPack({ number, length, objects, bytes: objects * SEALED_BYTES, isIntact: true });
-      makePack(join(home, "packs", packName(number)), number, length);
+      makePack(join(home, PACKS, packName(number)), number, length);
     }
   });
   database.checkpoint();
