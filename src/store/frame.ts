@@ -24,8 +24,8 @@ const FRAME_MAGIC = encodeUtf8("GVF1");
 export const PACK_HEADER_BYTES = 16;
 /** Bytes of a frame before its payload. */
 export const FRAME_HEADER_BYTES = 48;
-/** How much of each payload a scan hands out, for labels. */
-export const PREFIX_BYTES = 64;
+/** How much of each payload labels are taken from, and a scan hands out for that. */
+const PREFIX_BYTES = 64;
 
 const KIND_OF_NUMBER = new Map<number, ObjectKind>(
   Object.entries(OBJECT_KINDS).map(([kind, number]) => [number, kind as ObjectKind]),
@@ -37,6 +37,19 @@ export interface FrameHeader {
   address: Address;
   /** Bytes of the payload. */
   length: number;
+}
+
+/** The first bytes of an object that is still in pieces, as a scan would hand them out; in an array of their own. */
+export function prefixOf(pieces: readonly Uint8Array[]): Bytes {
+  const prefix = new Uint8Array(PREFIX_BYTES);
+  let filled = 0;
+  for (const piece of pieces) {
+    if (filled === PREFIX_BYTES) break;
+    const part = piece.subarray(0, PREFIX_BYTES - filled);
+    prefix.set(part, filled);
+    filled += part.length;
+  }
+  return prefix.subarray(0, filled);
 }
 
 /** The first bytes of a pack. */

@@ -12,6 +12,7 @@ import {
   type Address,
   asVaultError,
   type Bytes,
+  concatBytes,
   type Disk,
   isVaultError,
   PACK_BYTES_TARGET,
@@ -22,7 +23,7 @@ import {
 } from "../base/mod.ts";
 import type { ChunkStore, NewObject, ObjectInfo } from "./chunk_store.ts";
 import { IndexDamage, type IndexDatabase } from "./database.ts";
-import { PREFIX_BYTES } from "./frame.ts";
+import { prefixOf } from "./frame.ts";
 import {
   FrameIndex,
   type FramePlace,
@@ -38,7 +39,7 @@ import {
   UNFLUSHED_BYTES_MAX,
 } from "./pack_recovery.ts";
 import { PackAppender } from "./pack_writer.ts";
-import { beginning, type PendingFrame, PendingFrames } from "./pending_frames.ts";
+import { type PendingFrame, PendingFrames } from "./pending_frames.ts";
 
 /** Unflushed bytes from which on a flush is made in the background. */
 const FLUSH_BYTES_MIN = PACK_BYTES_TARGET / 2;
@@ -49,7 +50,7 @@ export interface PackStoreOptions {
   /** Folder of the packs; made if there is none. */
   folder: string;
   database: IndexDatabase;
-  /** The name that the owner looks a sealed object up by, taken from its first {@link PREFIX_BYTES} bytes. */
+  /** The name that the owner looks a sealed object up by, taken from its {@link prefixOf beginning}; `null`: it has none. */
   labelOf: (prefix: Bytes) => Bytes | null;
   /**
    * Enters segments into the owner's index. Runs in the transaction that enters their frames; all objects that
@@ -306,8 +307,8 @@ export class PackStore implements ChunkStore {
     }
     const address = object.address.slice(); // the caller's may change before the flush
     const place = this.#appender.append({ kind, address, pieces });
-    const label = kind === "sealed" ? this.#options.labelOf(beginning(pieces, PREFIX_BYTES)) : null;
-    const bytes = kind === "segment" ? beginning(pieces, place.length) : null;
+    const label = kind === "sealed" ? this.#options.labelOf(prefixOf(pieces)) : null;
+    const bytes = kind === "segment" ? concatBytes(pieces) : null;
     this.#pending.add({ address, label, kind, ...place, bytes });
     if (kind === "sealed") this.onSealed?.({ address, length: place.length });
     if (this.#pending.bytes >= FLUSH_BYTES_MIN || this.#pending.size >= PENDING_FRAMES_MAX) {
@@ -325,9 +326,7 @@ export class PackStore implements ChunkStore {
 
   /** Whoever seals the very bytes that a peer sent proves their label: by it they are found from now on. */
   #vouch(held: FramePlace, pieces: readonly Uint8Array[]): void {
-    const label = held.label === null
-      ? this.#options.labelOf(beginning(pieces, PREFIX_BYTES))
-      : null;
+    const label = held.label === null ? this.#options.labelOf(prefixOf(pieces)) : null;
     if (label === null) return;
     const pending = this.#pending.find(held.address);
     if (pending !== null) this.#pending.setLabel(pending, label);
@@ -376,12 +375,13 @@ export class PackStore implements ChunkStore {
     return this.#inTurn(async () => {
       if (!this.#appender.hasFailed) return;
       const cut = await this.#appender.revive();
+      const isKept = ({ pack, offset, length }: PendingFrame) =>
+        offset + length <= (cut.get(pack) ?? Infinity);
       const waiting = this.#pending.all();
-      const kept = waiting.filter(({ pack, offset, length }) =>
-        offset + length <= (cut.get(pack) ?? Infinity)
-      );
-      this.#pending.delete(waiting);
+      this.#pending.delete(waiting.filter((frame) => !isKept(frame)));
+      const kept = waiting.filter(isKept);
       this.guard(() => this.#database.transaction(() => this.#enter(kept)));
+      this.#pending.delete(kept); // not before: what the index can't take now it takes at the next flush
     });
   }
 
@@ -517,7 +517,7 @@ export class PackStore implements ChunkStore {
       if (objects > 0 || this.#appender.writerOf(number) !== null) {
         throw new VaultError("failed", `Cannot remove pack ${number}: it is in use`);
       }
-      this.index.removePack(number);
+      this.#database.transaction(() => this.index.removePack(number));
       // The file goes only once the index that does not name it is on the disk.
       this.#database.checkpoint();
     });

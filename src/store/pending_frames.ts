@@ -62,16 +62,3 @@ export class PendingFrames {
     }
   }
 }
-
-/** The first `lengthMax` bytes of the pieces, in one array of their own. */
-export function beginning(pieces: readonly Uint8Array[], lengthMax: number): Bytes {
-  const out = new Uint8Array(lengthMax);
-  let filled = 0;
-  for (const piece of pieces) {
-    if (filled === lengthMax) break;
-    const part = piece.subarray(0, lengthMax - filled);
-    out.set(part, filled);
-    filled += part.length;
-  }
-  return out.subarray(0, filled);
-}

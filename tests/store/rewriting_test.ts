@@ -75,6 +75,26 @@ Deno.test("PackStore.dropPack: refuses a pack with an object in it, and the one 
   assertEquals(disk.list(PACKS).length, 1);
 });
 
+Deno.test("PackStore.dropPack: a row that can't be removed is there still, and the sums are right", async () => {
+  const { store, database } = await storeWith(makeObjects(2));
+  await store.rotate();
+  await store.relocate([], store.index.inPack(1));
+  const { count } = database.rebuilds;
+  const run = database.run.bind(database);
+  database.run = (sql, ...values) => {
+    if (sql.startsWith("DELETE FROM packs")) throw new VaultError("no_space", "no room");
+    return run(sql, ...values);
+  };
+  const drop = () => Promise.resolve().then(() => store.dropPack(1));
+  await assertRejects(drop, VaultError, "no room");
+  database.run = run;
+  assertEquals(store.guard(() => store.index.packs()).map(({ number }) => number), [1]);
+  await drop();
+  assertEquals(store.guard(() => store.index.packs()), []);
+  assertEquals(database.rebuilds.count, count);
+  await store.close();
+});
+
 Deno.test("PackStore.dropPack: a pack's number is never given again", async () => {
   const { store, disk, database } = await storeWith(makeObjects(2));
   await store.rotate();

@@ -1,9 +1,10 @@
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertRejects } from "@std/assert";
 import {
   FRAME_BYTES_MAX,
   PACK_BUFFER_BYTES,
   PACK_BYTES_TARGET,
   sha256,
+  VaultError,
 } from "../../src/base/mod.ts";
 import { FRAME_HEADER_BYTES } from "../../src/store/mod.ts";
 import { UNFLUSHED_BYTES_MAX } from "../../src/store/pack_recovery.ts";
@@ -129,5 +130,34 @@ Deno.test("PackStore.put: waits for the disk once so much waits for it that no m
   synced.resolve();
   await Promise.all(puts);
   assertEquals(done.length, fits + 1);
+  await store.close();
+});
+
+Deno.test("PackStore.revive: where the index takes nothing either, what is durable goes on waiting for it", async () => {
+  const disk = new MemoryDisk();
+  let isFull = false;
+  const { store } = await openStore(disk, {
+    onSegments: () => {
+      if (isFull) throw new VaultError("no_space", "Cannot use the index: the disk is full");
+    },
+  });
+  const segment = makeObject(1, { kind: "segment" });
+  await putAll(store, [segment]);
+  await store.sync();
+  await putAll(store, [makeObject(2)]);
+  disk.spaceLeft = 10;
+  await assertRejects(() => store.flush(), VaultError, "disk is full");
+
+  disk.spaceLeft = Infinity;
+  isFull = true;
+  await assertRejects(() => store.revive(), VaultError, "Cannot use the index");
+  assertEquals([store.hasFailed, store.isDurable(segment.address)], [false, false]);
+  await assertHolds(store, [segment]);
+  assertEquals(await store.has(makeObject(2).address), false);
+
+  isFull = false;
+  await store.flush();
+  assertEquals(store.isDurable(segment.address), true);
+  await assertHolds(store, [segment]);
   await store.close();
 });
