@@ -18,7 +18,7 @@ export interface CollectOptions {
   isLive: (frame: FrameRow) => boolean;
   /** Packs whose share of dead bytes reaches this are rewritten; 0 rewrites every pack with a dead byte. */
   deadShareMin: number;
-  /** Rewrites only packs that hold a dead frame of this kind. */
+  /** Rewrites only packs that hold a dead frame for which this is true. */
   onlyWith?: (frame: FrameRow) => boolean;
   /** Asked again of each dead frame at the last moment: what has come to be relied on since then stays where it is. */
   isSpared?: (frame: FrameRow) => boolean;

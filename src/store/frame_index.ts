@@ -154,6 +154,7 @@ export class FrameIndex {
     this.#database = database;
   }
 
+  /** The frame of an object; null if there is none. */
   find(address: Address): FrameRow | null {
     const row = this.#database.get(
       `SELECT ${FRAME_COLUMNS} FROM frames WHERE address = ?`,
@@ -200,6 +201,7 @@ export class FrameIndex {
     return new Map(frames.map((frame) => [toHex(frame.label!), frame]));
   }
 
+  /** The frame with this label that was entered first; null if there is none. */
   findByLabel(label: Bytes): FrameRow | null {
     const row = this.#database.get(
       `SELECT ${FRAME_COLUMNS} FROM frames WHERE label = ? ORDER BY row LIMIT 1`,
@@ -277,6 +279,7 @@ export class FrameIndex {
     return integer(this.#database.get("SELECT ifnull(max(row), 0) AS last FROM frames")!, "last");
   }
 
+  /** All packs, by number. */
   packs(): PackRow[] {
     const packs = this.#database.all(`SELECT ${PACK_COLUMNS} FROM packs ORDER BY number`).map(
       packOf,
@@ -285,6 +288,7 @@ export class FrameIndex {
     return packs;
   }
 
+  /** What is known of a pack; null if nothing is. */
   pack(number: number): PackRow | null {
     const row = this.#database.get(
       `SELECT ${PACK_COLUMNS} FROM packs WHERE number = ?`,
@@ -293,6 +297,7 @@ export class FrameIndex {
     return row === undefined ? null : packOf(row);
   }
 
+  /** The pack with the highest number; null if there is none. */
   lastPack(): PackRow | null {
     return this.lastPacks(1)[0] ?? null;
   }
@@ -305,6 +310,7 @@ export class FrameIndex {
     ).map(packOf);
   }
 
+  /** Sets a pack's row, and the sums with it: inside a transaction, as {@link FrameIndex.removePack}. */
   setPack(pack: PackRow): void {
     this.#changeTotals(this.pack(pack.number), pack);
     this.#database.run(
@@ -318,6 +324,7 @@ export class FrameIndex {
     );
   }
 
+  /** Removes a pack's row; its frames' rows are for the caller to remove before. */
   removePack(number: number): void {
     this.#changeTotals(this.pack(number), null);
     this.#database.run("DELETE FROM packs WHERE number = ?", number);
@@ -368,6 +375,7 @@ export class FrameIndex {
     return row === undefined ? null : integer(row, "value");
   }
 
+  /** Sets what {@link FrameIndex.indexedSince} gives. */
   setIndexedSince(ms: number): void {
     this.#database.run("INSERT OR REPLACE INTO meta(name, value) VALUES ('indexed since', ?)", ms);
   }

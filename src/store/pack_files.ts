@@ -8,6 +8,7 @@ import { join } from "@std/path";
 import type { Disk, DiskFile } from "../base/mod.ts";
 import { encodePackHeader } from "./frame.ts";
 
+/** Packs that are open for reading at the same time. */
 const OPEN_PACKS_MAX = 64;
 
 /** File name of a pack. */
@@ -36,6 +37,7 @@ export class PackFolder {
     this.#folder = folder;
   }
 
+  /** The pack's path, whether or not there is one. */
   path(number: number): string {
     return join(this.#folder, packName(number));
   }
@@ -62,6 +64,7 @@ export class PackFolder {
     return this.#open.has(number) || this.stat(number) !== null;
   }
 
+  /** See {@link Disk.stat}. */
   stat(number: number): { size: number; mtime: number } | null {
     return this.#disk.stat(this.path(number));
   }
@@ -116,6 +119,7 @@ export class PackFolder {
     }
   }
 
+  /** Removes a pack; durable after {@link PackFolder.sync}. `Deno.errors.NotFound` if there is none. */
   remove(number: number): void {
     this.close(number);
     this.#disk.remove(this.path(number));
@@ -127,6 +131,7 @@ export class PackFolder {
     return this.#disk.syncFolder(this.#folder);
   }
 
+  /** Lets go of a pack that is open for reading. */
   close(number: number): void {
     this.#open.get(number)?.close();
     this.#open.delete(number);
