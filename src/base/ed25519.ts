@@ -29,14 +29,28 @@ const PKCS8_PREFIX = fromHex("302e020100300506032b657004220420");
 /** What stands before a public key in SubjectPublicKeyInfo, DER (RFC 8410, section 4). */
 const SPKI_PREFIX = fromHex("302a300506032b6570032100");
 
-function privateKeyOf(seed: Bytes): KeyObject {
+/**
+ * The private key of a seed in PKCS #8, DER.
+ *
+ * @throws VaultError `damaged` if the seed has another length
+ */
+export function ed25519Pkcs8(seed: Bytes): Bytes {
   if (seed.length !== ED25519_SEED_BYTES) {
     throw new VaultError(
       "damaged",
       `Cannot make a signing key: the seed has ${seed.length} bytes, ${ED25519_SEED_BYTES} expected`,
     );
   }
-  const key = Buffer.from(concatBytes([PKCS8_PREFIX, seed]));
+  return concatBytes([PKCS8_PREFIX, seed]);
+}
+
+/** A public key of 32 bytes in SubjectPublicKeyInfo, DER. */
+export function ed25519Spki(publicKey: Bytes): Bytes {
+  return concatBytes([SPKI_PREFIX, publicKey]);
+}
+
+function privateKeyOf(seed: Bytes): KeyObject {
+  const key = Buffer.from(ed25519Pkcs8(seed));
   return createPrivateKey({ key, format: "der", type: "pkcs8" });
 }
 
@@ -87,7 +101,7 @@ export function ed25519Verify({ publicKey, signature, message }: Ed25519Claim): 
   if (publicKey.length !== ED25519_PUBLIC_KEY_BYTES) return false;
   if (signature.length !== ED25519_SIGNATURE_BYTES) return false;
   try {
-    const key = Buffer.from(concatBytes([SPKI_PREFIX, publicKey]));
+    const key = Buffer.from(ed25519Spki(publicKey));
     return verifyBytes(
       null,
       message,

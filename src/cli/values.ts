@@ -5,7 +5,14 @@
  * @module
  */
 
-import { parseIdPrefix, quoteKey, SPAN_MS_MAX, TIMER_MS_MAX, VaultError } from "../base/mod.ts";
+import {
+  parseHostPort,
+  parseIdPrefix,
+  quoteKey,
+  SPAN_MS_MAX,
+  TIMER_MS_MAX,
+  VaultError,
+} from "../base/mod.ts";
 import type { VersionSelector } from "../vault/types.ts";
 
 const SPAN_UNITS_MS: Readonly<Record<string, number>> = {
@@ -83,9 +90,9 @@ export function readPort(text: string, what: string): number {
 
 /** An address to dial, `host:port` or `[v6]:port`, as it was typed. */
 export function readHostPort(text: string, what: string): string {
-  const match = /^(?:\[[0-9a-fA-F:.]+(?:%[\w.-]+)?\]|[^\s:[\]/@]{1,255}):(\d{1,5})$/.exec(text);
-  const port = Number(match?.[1]);
-  if (!(port >= 1 && port <= 65_535)) {
+  try {
+    parseHostPort(text);
+  } catch {
     throw refuse(text, what, "not HOST:PORT, such as 192.0.2.1:3000 or [2001:db8::1]:3000");
   }
   return text;

@@ -10,6 +10,7 @@ import {
   denoDisk,
   type Disk,
   equalBytes,
+  formatHostPort,
   type NodeId,
   type Random,
   sleep,
@@ -19,13 +20,7 @@ import {
   type Timers,
   VaultError,
 } from "../base/mod.ts";
-import {
-  type Credentials,
-  formatHostPort,
-  makeCredentials,
-  tlsTransport,
-  type Transport,
-} from "../net/mod.ts";
+import { type Credentials, makeCredentials, tlsTransport, type Transport } from "../net/mod.ts";
 import {
   decodeToken,
   EventBus,

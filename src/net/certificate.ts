@@ -5,14 +5,7 @@
  * @module
  */
 
-import {
-  type Bytes,
-  concatBytes,
-  ED25519_SEED_BYTES,
-  ed25519PublicKey,
-  fromHex,
-  VaultError,
-} from "../base/mod.ts";
+import { type Bytes, ed25519Pkcs8, ed25519PublicKey, ed25519Spki } from "../base/mod.ts";
 import type { Credentials } from "./transport.ts";
 
 /** The name in every certificate, and what a dialler asks for. */
@@ -22,11 +15,6 @@ export const CERTIFICATE_HOST = "node.govault";
 const NOT_BEFORE = new Date("2020-01-01T00:00:00Z");
 const NOT_AFTER = new Date("2120-01-01T00:00:00Z");
 
-/** What stands before a seed in PKCS #8, DER (RFC 8410, section 7). */
-const PKCS8_PREFIX = fromHex("302e020100300506032b657004220420");
-/** What stands before a public key in SubjectPublicKeyInfo, DER (RFC 8410, section 4). */
-const SPKI_PREFIX = fromHex("302a300506032b6570032100");
-
 /**
  * The certificate and the private key of a node. The same seed always gets the same certificate.
  *
@@ -34,12 +22,12 @@ const SPKI_PREFIX = fromHex("302a300506032b6570032100");
  * @throws VaultError `damaged` if the seed has another length
  */
 export async function makeCredentials(seed: Bytes): Promise<Credentials> {
-  const privateKey = privateKeyOfSeed(seed);
+  const privateKey = ed25519Pkcs8(seed);
   // X.509 made by a library that knows its encoding; loaded here alone, as a node does this once in its life.
   const { SubjectAlternativeNameExtension, X509CertificateGenerator } = await import(
     "@peculiar/x509"
   );
-  const spki = concatBytes([SPKI_PREFIX, ed25519PublicKey(seed)]);
+  const spki = ed25519Spki(ed25519PublicKey(seed));
   const keys = {
     privateKey: await crypto.subtle.importKey("pkcs8", privateKey, "Ed25519", false, ["sign"]),
     publicKey: await crypto.subtle.importKey("spki", spki, "Ed25519", true, ["verify"]),
@@ -54,17 +42,6 @@ export async function makeCredentials(seed: Bytes): Promise<Credentials> {
     extensions: [new SubjectAlternativeNameExtension([{ type: "dns", value: CERTIFICATE_HOST }])],
   });
   return { certificate: new Uint8Array(certificate.rawData), privateKey };
-}
-
-/** PKCS #8, DER, of a seed. @throws VaultError `damaged` if the seed has another length */
-function privateKeyOfSeed(seed: Bytes): Bytes {
-  if (seed.length !== ED25519_SEED_BYTES) {
-    throw new VaultError(
-      "damaged",
-      `Cannot make a certificate: the seed has ${seed.length} bytes, ${ED25519_SEED_BYTES} expected`,
-    );
-  }
-  return concatBytes([PKCS8_PREFIX, seed]);
 }
 
 /** PEM (RFC 7468), as the functions of TLS take it. */

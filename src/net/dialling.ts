@@ -5,8 +5,7 @@
  * @module
  */
 
-import { VaultError } from "../base/mod.ts";
-import { parseHostPort } from "./host_port.ts";
+import { parseHostPort, VaultError } from "../base/mod.ts";
 
 /** What can be closed. */
 interface Closable {

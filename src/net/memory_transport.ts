@@ -5,8 +5,14 @@
  * @module
  */
 
-import { type Bytes, equalBytes, type Timers, VaultError } from "../base/mod.ts";
-import { formatHostPort, parseHostPort } from "./host_port.ts";
+import {
+  type Bytes,
+  equalBytes,
+  formatHostPort,
+  parseHostPort,
+  type Timers,
+  VaultError,
+} from "../base/mod.ts";
 import type { Connection, Credentials, Listener, Transport } from "./transport.ts";
 
 /** How the network behaves. */

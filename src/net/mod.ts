@@ -7,7 +7,6 @@
 export * from "./certificate.ts";
 export * from "./channel.ts";
 export * from "./channel_types.ts";
-export * from "./host_port.ts";
 export * from "./memory_transport.ts";
 export * from "./messages.ts";
 export * from "./tls_transport.ts";

@@ -10,10 +10,9 @@
  * @module
  */
 
-import { STUCK_HANDSHAKES_MAX, systemTimers } from "../base/mod.ts";
+import { formatHostPort, STUCK_HANDSHAKES_MAX, systemTimers } from "../base/mod.ts";
 import { toPem } from "./certificate.ts";
 import { ALPN_PROTOCOL } from "./certificate_probe.ts";
-import { formatHostPort } from "./host_port.ts";
 import { TlsConnection } from "./tls_connection.ts";
 import type { Connection, Credentials, Listener } from "./transport.ts";
 

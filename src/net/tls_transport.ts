@@ -4,11 +4,10 @@
  * @module
  */
 
-import { asVaultError, type Bytes, VaultError } from "../base/mod.ts";
+import { asVaultError, type Bytes, formatHostPort, VaultError } from "../base/mod.ts";
 import { CERTIFICATE_HOST, toPem } from "./certificate.ts";
 import { ALPN_PROTOCOL, probeCertificate } from "./certificate_probe.ts";
 import { Attempt } from "./dialling.ts";
-import { formatHostPort } from "./host_port.ts";
 import { TlsConnection } from "./tls_connection.ts";
 import { TlsListener } from "./tls_listener.ts";
 import type { Connection, Credentials, Listener, Transport } from "./transport.ts";

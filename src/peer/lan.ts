@@ -8,6 +8,7 @@
 import {
   type Bytes,
   equalBytes,
+  formatHostPort,
   fromHex,
   LAN_ASK_MS,
   LAN_SERVICES_MAX,
@@ -16,7 +17,6 @@ import {
   type Timers,
   toHex,
 } from "../base/mod.ts";
-import { formatHostPort } from "../net/mod.ts";
 import { isDialAddress } from "./session_address.ts";
 
 const TYPE = "govault";

@@ -10,6 +10,7 @@ import {
   type Ed25519Signer,
   equalBytes,
   EVICTION_SPARED_MAX,
+  formatHostPort,
   MEMBER_ADDRESSES_MAX,
   type NodeId,
   REPLICAS_MAX,
@@ -18,7 +19,6 @@ import {
   TICKET_LIFE_MS,
   VaultError,
 } from "../base/mod.ts";
-import { formatHostPort } from "../net/mod.ts";
 import type { NetworkState } from "./network_file.ts";
 import { hostOf, isDialAddress } from "./session_address.ts";
 import { NETWORK_SECRET_BYTES, signSecret } from "./session_secrets.ts";

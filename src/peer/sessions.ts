@@ -10,8 +10,10 @@ import {
   compareIds,
   DOWN_AFTER_MS,
   equalBytes,
+  formatHostPort,
   type NodeId,
   OUTCAST_MS,
+  parseHostPort,
   PING_MS,
   routineMs,
   SESSION_DRAIN_MS,
@@ -21,13 +23,7 @@ import {
   toHex,
   VaultError,
 } from "../base/mod.ts";
-import {
-  type ChannelEnd,
-  formatHostPort,
-  type Listener,
-  openChannel,
-  parseHostPort,
-} from "../net/mod.ts";
+import { type ChannelEnd, type Listener, openChannel } from "../net/mod.ts";
 import { Gossip } from "./gossip.ts";
 import { Mailbox } from "./mail_box.ts";
 import type { Mesh, MeshView } from "./mesh.ts";

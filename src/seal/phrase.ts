@@ -6,7 +6,7 @@
 
 import { entropyToMnemonic, mnemonicToEntropy } from "@scure/bip39";
 import { wordlist } from "@scure/bip39/wordlist";
-import { type Bytes, VaultError } from "../base/mod.ts";
+import { type Bytes, editDistance, VaultError } from "../base/mod.ts";
 import { SECRET_BYTES } from "./derive.ts";
 
 /** Words of a recovery phrase: 256 bits of key and 8 of checksum, 11 to a word. */
@@ -63,7 +63,7 @@ function unreadable(state: string, hint?: string): VaultError {
 }
 
 /**
- * The word of the list with the fewest letters added, left out or changed; of several the one that begins most
+ * The word of the list with the fewest letters added, left out, changed or swapped; of several the one that begins most
  * like what was typed, as four letters tell any two words of the list apart.
  */
 function nearestWord(typed: string): string {
@@ -81,18 +81,4 @@ function sharedStart(a: string, b: string): number {
   let length = 0;
   while (length < b.length && a[length] === b[length]) length++;
   return length;
-}
-
-/** Levenshtein's distance, row by row. */
-function editDistance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, i) => i);
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i];
-    for (let j = 1; j <= b.length; j++) {
-      const change = row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1);
-      next.push(Math.min(change, row[j]! + 1, next[j - 1]! + 1));
-    }
-    row = next;
-  }
-  return row[b.length]!;
 }

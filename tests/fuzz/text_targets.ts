@@ -5,7 +5,9 @@ import fc from "fast-check";
 import {
   type Disk,
   encodeUtf8,
+  formatHostPort,
   fromHex,
+  parseHostPort,
   parseIdPrefix,
   parseKey,
   parsePrefix,
@@ -27,7 +29,6 @@ import {
   readVersion,
 } from "../../src/cli/values.ts";
 import { parseTagName } from "../../src/log/mod.ts";
-import { formatHostPort, parseHostPort } from "../../src/net/mod.ts";
 import { decodeNetworkFile, encodeNetworkFile, foundNetwork } from "../../src/peer/mod.ts";
 import {
   decodeKeyFile,

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { formatHostPort } from "../../base/mod.ts";
 import { defineCommand } from "../command.ts";
 import { eventLine } from "../network.ts";
 import { answerPassphrase } from "../passphrase.ts";
@@ -111,7 +112,7 @@ export const serve = defineCommand({
       ...(capacity === undefined ? {} : { capacityGib: wholeGib(capacity) }),
       signal,
       run: runInNode,
-      onListening: ({ host, port }) => io.err(`listening on ${atHost(host)}:${port}\n`),
+      onListening: (at) => io.err(`listening on ${formatHostPort(at)}\n`),
       onEvent: (event) => {
         if (!flags.quiet && isWorthALine(event.kind)) io.err(eventLine(event));
       },
@@ -122,10 +123,6 @@ export const serve = defineCommand({
 /** Only 0 is nothing: any other share is one. */
 function wholeGib(bytes: number): number {
   return bytes === 0 ? 0 : Math.max(1, Math.round(bytes / GIB));
-}
-
-function atHost(host: string): string {
-  return host.includes(":") ? `[${host}]` : host;
 }
 
 /** Puts and messages have `watch`. */

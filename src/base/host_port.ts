@@ -4,7 +4,7 @@
  * @module
  */
 
-import { VaultError } from "../base/mod.ts";
+import { VaultError } from "./errors.ts";
 
 /** Where a node listens. */
 export interface HostPort {
@@ -29,7 +29,7 @@ export function parseHostPort(text: string): HostPort {
   return { host, port };
 }
 
-/** The other way round. */
+/** The text of an address, as {@link parseHostPort} reads it. */
 export function formatHostPort({ host, port }: HostPort): string {
   return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
 }
