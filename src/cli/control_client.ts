@@ -16,6 +16,7 @@ import {
 } from "../daemon/control_protocol.ts";
 import { EXIT_CODES, VaultError } from "../base/errors.ts";
 import { listenForInterrupts } from "./interrupt.ts";
+import { terminalColumns, writeErr } from "./terminal.ts";
 
 /** Commands that are this process's own business, or that have to do with there being no node. */
 const HERE = new Set(["help", "version", "completions", "init", "serve"]);
@@ -29,14 +30,10 @@ const PASSED_ENV = ["NO_COLOR", "TERM", "GOVAULT_DEBUG"];
 /** How long after Ctrl-C output may wait for its reader. */
 const LAST_WORDS_MS_MAX = 300;
 
-/** What has to be known of a command line to find its node. */
-export interface Outline {
-  command: string | undefined;
-  home: string | undefined;
-}
-
-/** The command and `--home` of a line, whatever else stands on it. */
-function outlineOf(args: readonly string[]): Outline {
+/** What has to be known of a command line to find its node: the command and `--home`, whatever else stands on it. */
+function outlineOf(
+  args: readonly string[],
+): { command: string | undefined; home: string | undefined } {
   let command: string | undefined;
   let home: string | undefined;
   for (let i = 0; i < args.length && args[i] !== "--"; i++) {
@@ -98,17 +95,9 @@ function helloOf(args: readonly string[], command: string): ControlMessage {
       isTerminalIn: Deno.stdin.isTerminal(),
       isTerminalOut: Deno.stdout.isTerminal(),
       isTerminalErr: Deno.stderr.isTerminal(),
-      columns: terminalColumns(),
+      columns: terminalColumns() ?? 0,
     },
   };
-}
-
-function terminalColumns(): number {
-  try {
-    return Math.max(0, Deno.consoleSize().columns);
-  } catch {
-    return 0; // no terminal on any stream
-  }
 }
 
 /** Tells of what went wrong between here and the node; the exit code. */
@@ -222,7 +211,7 @@ class ControlClient {
     import("./prompt.ts").then(({ readSecretLine }) =>
       readSecretLine(message, {
         source: Deno.stdin,
-        write: (text) => writeErr(new TextEncoder().encode(text)),
+        write: writeErr,
         signal: this.#signal,
       })
     ).then(
@@ -235,14 +224,6 @@ class ControlClient {
 function inputOf(piece: Uint8Array, length: number | null): ControlMessage {
   if (length === null) return { kind: "inputEnd" };
   return { kind: "input", bytes: piece.subarray(0, length) };
-}
-
-function writeErr(bytes: Uint8Array): void {
-  try {
-    for (let done = 0; done < bytes.length;) done += Deno.stderr.writeSync(bytes.subarray(done));
-  } catch {
-    // standard error is closed
-  }
 }
 
 function goneAway(cause: unknown): VaultError {

@@ -132,11 +132,11 @@ export function renderTable(
   rows: readonly (readonly Cell[])[],
   options: TableOptions,
 ): string {
+  // Row by row: of hundreds of thousands the widths would be more arguments than `Math.max` can take.
   const widths = columns.map((column, i) =>
-    Math.max(
-      column.width ?? 0,
-      displayWidth(column.title),
-      ...rows.map((row) => displayWidth(row[i]!.text)),
+    rows.reduce(
+      (width, row) => Math.max(width, displayWidth(row[i]!.text)),
+      Math.max(column.width ?? 0, displayWidth(column.title)),
     )
   );
   const shown = fitColumns(columns, widths, options.columns ?? Infinity);

@@ -10,6 +10,7 @@
 import { resolve } from "@std/path";
 import { type Bytes, encodeUtf8, freeBytes } from "../base/mod.ts";
 import { readSecretLine } from "./prompt.ts";
+import { terminalColumns, writeErr } from "./terminal.ts";
 
 /** What a command can see and say. */
 export interface Io {
@@ -153,16 +154,6 @@ export async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): P
   }
 }
 
-function writeErr(text: string): void {
-  const bytes = new TextEncoder().encode(text);
-  try {
-    let done = 0;
-    while (done < bytes.length) done += Deno.stderr.writeSync(bytes.subarray(done));
-  } catch {
-    // standard error is closed
-  }
-}
-
 /** A read of standard input can't be called off; this one is abandoned, so that Ctrl-C ends a `put -`. */
 function abortableInput(signal: AbortSignal): ReadableStream<Uint8Array> {
   const reader = Deno.stdin.readable.getReader();
@@ -178,13 +169,4 @@ function abortableInput(signal: AbortSignal): ReadableStream<Uint8Array> {
     },
     cancel: (reason) => reader.cancel(reason),
   });
-}
-
-function terminalColumns(): number | undefined {
-  try {
-    const { columns } = Deno.consoleSize();
-    return columns > 0 ? columns : undefined;
-  } catch {
-    return undefined; // no terminal on any stream
-  }
 }

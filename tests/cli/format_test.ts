@@ -125,6 +125,12 @@ Deno.test("renderTable: colour changes no widths, and is there only when asked f
   assertEquals(colored.replace(/\x1b\[\d+m/g, ""), plain);
 });
 
+Deno.test("renderTable: as many rows as there are versions to drop", () => {
+  const rows = Array.from({ length: 300_000 }, (_, i) => [{ text: String(i) }]);
+  const table = renderTable([{ title: "N", align: "right" }], rows, { color: false });
+  assertEquals(table.length, 7 * 300_001);
+});
+
 Deno.test("renderTable: a headless part continues a table", () => {
   assertEquals(
     renderTable([{ title: "KEY", width: 5 }, { title: "X" }], [[{ text: "a" }, { text: "b" }]], {

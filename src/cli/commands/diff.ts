@@ -36,13 +36,18 @@ export const diff = defineCommand({
 
 function diffText(result: DiffResult): string {
   const { a, b, onlyInA, onlyInB, sharedChunks, chunksA, chunksB, metaChanged } = result;
-  const lines = [side("A", a, chunksA), side("B", b, chunksB), ""];
-  if (onlyInA.length + onlyInB.length === 0) lines.push("The contents are the same.");
-  lines.push(...onlyInA.map((range) => rangeLine("A", range)));
-  lines.push(...onlyInB.map((range) => rangeLine("B", range)));
-  lines.push(`${plural(sharedChunks, "chunk")} shared.`);
-  if (metaChanged) lines.push("Mode, time, type or link target differ.");
-  return lines.join("\n") + "\n";
+  const isSame = onlyInA.length + onlyInB.length === 0;
+  return [
+    side("A", a, chunksA),
+    side("B", b, chunksB),
+    "",
+    ...(isSame ? ["The contents are the same."] : []),
+    ...onlyInA.map((range) => rangeLine("A", range)),
+    ...onlyInB.map((range) => rangeLine("B", range)),
+    `${plural(sharedChunks, "chunk")} shared.`,
+    ...(metaChanged ? ["Mode, time, type or link target differ."] : []),
+    "",
+  ].join("\n");
 }
 
 function side(name: string, info: VersionInfo, chunks: number): string {
