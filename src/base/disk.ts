@@ -167,7 +167,7 @@ export async function writeFileDurably(
   await disk.syncFolder(dirname(path));
 }
 
-/** The bytes of a whole small file; more than `maxBytes` is refused. */
+/** The bytes of a whole small file. @throws RangeError if it has more than `maxBytes` */
 export function readSmallFile(disk: Disk, path: string, maxBytes: number): Bytes {
   const file = disk.open(path, "read");
   try {

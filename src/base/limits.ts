@@ -1,6 +1,6 @@
 /**
- * Every limit of GoVault, by name, with its unit last. A number that bounds memory, time or a format stands
- * here and nowhere else.
+ * The limits of GoVault, by name, with their units last: what bounds a format, memory, or how long somebody waits. A number
+ * that only its own file has a use for stands there.
  *
  * @module
  */

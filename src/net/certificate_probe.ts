@@ -20,8 +20,7 @@ import { Attempt, type DialOptions } from "./dialling.ts";
 /** The protocol's name in TLS (ALPN). */
 export const ALPN_PROTOCOL = "govault/1";
 
-/** Content types of records. */
-const ALERT = 21;
+/** The content type of the records that carry the handshake; an alert's is another. */
 const HANDSHAKE = 22;
 /** Types of handshake messages. */
 const CLIENT_HELLO = 1;
@@ -135,7 +134,7 @@ function handshakeBytes(bytes: Bytes, attempt: Attempt): Bytes {
   for (let at = 0; bytes.length - at >= 5;) {
     const type = bytes[at]!;
     const length = bytes[at + 3]! << 8 | bytes[at + 4]!;
-    if (type === ALERT || type !== HANDSHAKE || bytes[at + 1] !== 3) throw noNode(attempt);
+    if (type !== HANDSHAKE || bytes[at + 1] !== 3) throw noNode(attempt);
     if (length === 0 || length > RECORD_BYTES_MAX) throw noNode(attempt);
     out.raw(bytes.subarray(at + 5, at + 5 + length));
     at += 5 + length;

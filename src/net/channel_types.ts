@@ -30,11 +30,11 @@ export interface ChannelLoad {
   readonly asks: number;
   /** Those of them that may be slow or large. */
   readonly bulkAsks: number;
-  /** Bytes of those. */
+  /** Bytes of all requests of ours that the other end knows of. */
   readonly askBytes: number;
   /** Requests of the other end that are not answered. */
   readonly answers: number;
-  /** Bytes of those. */
+  /** Bytes of these requests. */
   readonly answeredAskBytes: number;
   /** Bytes of answers that wait to be sent, and the most that those in the making can have. */
   readonly answerBytes: number;

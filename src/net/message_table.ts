@@ -85,8 +85,10 @@ function readKind(reader: ByteReader): WireKind {
   return kind;
 }
 
-/** An object's bytes are all that is left of the message. */
-/** An object is the last and all but all of its message, whose bytes go when it is freed: who keeps others copies them. */
+/**
+ * Reads an object: all that is left of its message. It owns the message's bytes, which go when it is freed: who keeps
+ * others of them copies them.
+ */
 function readObject(reader: ByteReader): Bytes {
   const length = reader.remaining;
   if (length < 1 || length > FRAME_BYTES_MAX) throw reader.fail(`an object of ${length} bytes`);

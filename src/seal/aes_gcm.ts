@@ -70,6 +70,20 @@ export function encryptBehindSync(
   return out;
 }
 
+/** As {@link decryptGcm}, at once and on this thread. */
+export function decryptGcmSync(context: GcmContext, sealed: Bytes): Bytes | null {
+  if (sealed.length < TAG_BYTES) return null;
+  const decipher = createDecipheriv("aes-256-gcm", context.key, context.nonce);
+  decipher.setAAD(context.additionalData);
+  decipher.setAuthTag(sealed.subarray(sealed.length - TAG_BYTES));
+  const data = decipher.update(sealed.subarray(0, sealed.length - TAG_BYTES));
+  try {
+    return concatBytes([data, decipher.final()]);
+  } catch {
+    return null; // `final` fails for no other reason than the tag
+  }
+}
+
 /** What {@link isSyncBetter} tries. */
 const TRIAL = { bytes: 48 * 1024, times: 4, msMax: 0.3 } as const;
 
@@ -97,18 +111,4 @@ function fastestTrial(): number {
     fastest = Math.min(fastest, performance.now() - begun);
   }
   return fastest;
-}
-
-/** As {@link decryptGcm}, at once and on this thread. */
-export function decryptGcmSync(context: GcmContext, sealed: Bytes): Bytes | null {
-  if (sealed.length < TAG_BYTES) return null;
-  const decipher = createDecipheriv("aes-256-gcm", context.key, context.nonce);
-  decipher.setAAD(context.additionalData);
-  decipher.setAuthTag(sealed.subarray(sealed.length - TAG_BYTES));
-  const data = decipher.update(sealed.subarray(0, sealed.length - TAG_BYTES));
-  try {
-    return concatBytes([data, decipher.final()]);
-  } catch {
-    return null; // `final` fails for no other reason than the tag
-  }
 }

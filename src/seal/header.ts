@@ -12,6 +12,7 @@ import {
   PADDED_BYTES_MIN,
   PLAIN_BYTES_MAX,
 } from "../base/mod.ts";
+import { TAG_BYTES } from "./aes_gcm.ts";
 
 /** The payload is the plaintext. */
 export const CODEC_RAW = 0;
@@ -26,7 +27,7 @@ const FORMAT = 1;
 /** Bytes up to and with the id. */
 export const LABEL_BYTES = 1 + 1 + 4 + HASH_BYTES;
 /** Bytes of a padded object beside its payload: header, check, the cipher's tag. */
-export const PADDED_OVERHEAD_BYTES = LABEL_BYTES + HASH_BYTES + 16;
+export const PADDED_OVERHEAD_BYTES = LABEL_BYTES + HASH_BYTES + TAG_BYTES;
 /** Most bytes of a padded payload: the largest plaintext, and less than 1/16 of it for the rest. */
 const PADDED_PAYLOAD_BYTES_MAX = PLAIN_BYTES_MAX + PLAIN_BYTES_MAX / 16;
 
