@@ -108,6 +108,8 @@ export class Committer {
   #isUrgent = false;
   #wake: () => void = () => {};
   #running: Promise<void> | null = null;
+  /** Whether a round broke off: segments of it may be durable and wait for their rows in the index. */
+  #isUnsure = false;
 
   constructor(options: CommitterOptions) {
     this.#options = options;
@@ -179,7 +181,9 @@ export class Committer {
 
   async #write(round: readonly Waiting[]): Promise<void> {
     const { store, written } = this.#options;
-    await store.sync();
+    // Where the index has yet to take a segment of ours, the next one would get its numbers: the log would fork.
+    await (this.#isUnsure ? store.flush() : store.sync());
+    this.#isUnsure = true;
     const { last, clock } = this.#options.position();
     let end: LogEnd = {
       sequence: BigInt(last === null ? 1 : last.first + last.count),
@@ -204,6 +208,7 @@ export class Committer {
         hint: "run `govault doctor`",
       });
     }
+    this.#isUnsure = false;
     for (const { batch, committed } of segments) {
       batch.forEach((each, i) => tell(each, committed[i]!));
     }

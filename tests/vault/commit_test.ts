@@ -1,10 +1,19 @@
 /** Records of many callers in few segments and few syncs, each told when it is durable. */
 
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { type Bytes, Ed25519Signer, equalBytes, toHex } from "../../src/base/mod.ts";
+import {
+  type Bytes,
+  Ed25519Signer,
+  encodeUtf8,
+  equalBytes,
+  toHex,
+  VaultError,
+} from "../../src/base/mod.ts";
 import { decodeSegment, type Segment } from "../../src/log/mod.ts";
 import { deriveVaultKeys } from "../../src/seal/mod.ts";
+import { IndexDatabase } from "../../src/store/mod.ts";
 import { Committer, type Draft } from "../../src/vault/commit.ts";
+import { homeWithVault, keyNames, withVault } from "./helpers.ts";
 
 /** A committer over a store in memory that notes what it is asked for. */
 function newCommitter() {
@@ -80,6 +89,30 @@ Deno.test("Committer: waits for those that are expected only up to a full round"
   committer.expect(); // of whom nothing comes
   assertEquals((await committer.commitAll(drafts(4000))).length, 4000);
   assertEquals(store.steps.filter((step) => step === "flush").length, 1);
+});
+
+Deno.test("put: after a record that the index could not take at once the log goes on behind it", async () => {
+  using folder = await homeWithVault();
+  await withVault(folder, async (vault) => {
+    await vault.put("a", encodeUtf8("one"));
+    const { transaction } = IndexDatabase.prototype;
+    let refusals = 1;
+    IndexDatabase.prototype.transaction = function <T>(work: () => T): T {
+      return transaction.call(this, () => {
+        const result = work();
+        if (refusals-- > 0) throw new VaultError("no_space", "Cannot use the index: disk full");
+        return result;
+      }) as T;
+    };
+    try {
+      await assertRejects(() => vault.put("b", encodeUtf8("two")), VaultError, "disk full");
+    } finally {
+      IndexDatabase.prototype.transaction = transaction;
+    }
+    await vault.put("c", encodeUtf8("three"));
+    assertEquals(vault.peerSide().ledger.forks(), []);
+    assertEquals(await keyNames(vault), ["a", "b", "c"]); // durable before it was refused
+  });
 });
 
 Deno.test("Committer: a failure is told to all who waited, and the next begins anew", async () => {
