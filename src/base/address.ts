@@ -5,7 +5,7 @@
  */
 
 import { createHash } from "node:crypto";
-import { freeBytes } from "./allocator.ts";
+import { freeBytes, leaveCopy } from "./allocator.ts";
 import { BESIDE_BYTES_MIN, besideOrHere } from "./beside.ts";
 import { type Bytes, compareBytes, concatBytes } from "./bytes.ts";
 import { VaultError } from "./errors.ts";
@@ -43,10 +43,10 @@ export async function sha256Beside(...pieces: readonly Uint8Array[]): Promise<By
   }
   return await besideOrHere(async () => {
     const [first, ...others] = pieces as Bytes[];
-    if (others.length === 0) return new Uint8Array(await crypto.subtle.digest("SHA-256", first!));
-    const joined = concatBytes(pieces);
+    const joined = others.length === 0 ? first! : concatBytes(pieces);
     const hash = await crypto.subtle.digest("SHA-256", joined);
-    freeBytes(joined);
+    leaveCopy(joined.length);
+    if (joined !== first) freeBytes(joined);
     return new Uint8Array(hash);
   }, () => sha256(...pieces));
 }

@@ -9,6 +9,7 @@
 
 import { createHash, type Hash } from "node:crypto";
 import { timingSafeEqual } from "@std/crypto/timing-safe-equal";
+import { leaveCopy } from "./allocator.ts";
 import { BESIDE_BYTES_MIN, besideOrHere } from "./beside.ts";
 import type { Bytes } from "./bytes.ts";
 
@@ -45,7 +46,9 @@ export class Hmac {
     if (piece.length < BESIDE_BYTES_MIN) return this.digest(piece);
     return await besideOrHere(async () => {
       const key = await (this.#cryptoKey ??= this.#import());
-      return new Uint8Array(await crypto.subtle.sign("HMAC", key, piece));
+      const code = await crypto.subtle.sign("HMAC", key, piece);
+      leaveCopy(piece.length);
+      return new Uint8Array(code);
     }, () => this.digest(piece));
   }
 

@@ -6,7 +6,7 @@
  */
 
 import { createCipheriv, createDecipheriv } from "node:crypto";
-import { beside, BESIDE_BYTES_MIN, type Bytes, concatBytes } from "../base/mod.ts";
+import { beside, BESIDE_BYTES_MIN, type Bytes, concatBytes, leaveCopy } from "../base/mod.ts";
 
 /** Length of the tag at the end of a ciphertext. */
 export const TAG_BYTES = 16;
@@ -26,15 +26,17 @@ function subtleParameters({ nonce, additionalData }: GcmContext): AesGcmParams {
 }
 
 /** Large pieces in their turn, small ones at once: there are many of those, and each is done soon. */
-function ofSize<T>(length: number, work: () => Promise<T>): Promise<T> {
-  return length < BESIDE_BYTES_MIN ? work() : beside(work);
+async function ofSize(length: number, work: () => Promise<ArrayBuffer>): Promise<Bytes> {
+  const made = await (length < BESIDE_BYTES_MIN ? work() : beside(work));
+  leaveCopy(length);
+  return new Uint8Array(made);
 }
 
 /** Ciphertext ‖ tag. The data must not change until this has settled. */
 export async function encryptGcm(context: GcmContext, data: Bytes): Promise<Bytes> {
   const key = await crypto.subtle.importKey("raw", context.key, "AES-GCM", false, ["encrypt"]);
   const work = () => crypto.subtle.encrypt(subtleParameters(context), key, data);
-  return new Uint8Array(await ofSize(data.length, work));
+  return await ofSize(data.length, work);
 }
 
 /** The data of ciphertext ‖ tag, or `null` if the tag is not right. */
@@ -43,7 +45,7 @@ export async function decryptGcm(context: GcmContext, sealed: Bytes): Promise<By
   const key = await crypto.subtle.importKey("raw", context.key, "AES-GCM", false, ["decrypt"]);
   try {
     const work = () => crypto.subtle.decrypt(subtleParameters(context), key, sealed);
-    return new Uint8Array(await ofSize(sealed.length, work));
+    return await ofSize(sealed.length, work);
   } catch (error) {
     if (error instanceof DOMException && error.name === "OperationError") return null;
     throw error;

@@ -1,5 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
-import { freeBytes, ownWhole, spareBuffer, takeBytes } from "../../src/base/mod.ts";
+import { freeBytes, leaveCopy, ownWhole, spareBuffer, takeBytes } from "../../src/base/mod.ts";
 
 Deno.test("freeBytes: nobody can use what was freed, whoever has its memory since", () => {
   while (spareBuffer(256 * 1024) !== null);
@@ -25,4 +25,21 @@ Deno.test("freeBytes: leaves a view of a larger buffer alone, and keeps only so 
   let kept = 0;
   while (spareBuffer(200_000) !== null) kept++;
   assert(kept > 0 && kept <= 8, `${kept} are kept`);
+});
+
+Deno.test("leaveCopy: the collector is sent for after each few MiB, where it can be", () => {
+  const scope = globalThis as { gc?: (options: { type: string }) => void };
+  const before = scope.gc;
+  const sent: string[] = [];
+  scope.gc = ({ type }) => void sent.push(type);
+  try {
+    leaveCopy(4 * 1024 * 1024); // whatever was left before
+    sent.length = 0;
+    for (let i = 0; i < 8; i++) leaveCopy(1024 * 1024);
+    assertEquals(sent, ["minor", "minor"]);
+    delete scope.gc;
+    for (let i = 0; i < 8; i++) leaveCopy(1024 * 1024);
+  } finally {
+    if (before !== undefined) scope.gc = before;
+  }
 });

@@ -46,7 +46,13 @@ export interface Program {
 }
 
 /** With the flags that the compiled program has, see the task `compile`. */
-const RUN = ["run", "--quiet", "--no-check", "--v8-flags=--max-semi-space-size=4", "--allow-all"];
+const RUN = [
+  "run",
+  "--quiet",
+  "--no-check",
+  "--v8-flags=--max-semi-space-size=4,--expose-gc",
+  "--allow-all",
+];
 
 let isPacked = false;
 

@@ -37,7 +37,7 @@ function program(): { file: string; args: string[] } {
   const flags = ["--quiet", "--no-check", "--allow-all"];
   return {
     file: Deno.execPath(),
-    args: ["run", ...flags, "--v8-flags=--max-semi-space-size=4", MAIN],
+    args: ["run", ...flags, "--v8-flags=--max-semi-space-size=4,--expose-gc", MAIN],
   };
 }
 
