@@ -54,6 +54,7 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
     const peers = await openPeers(vault, options);
     ending.push(() => peers.stop());
     if (token !== undefined) await peers.join(token);
+    const events = peers.events(stopping.signal); // starting has things to tell too
     const bound = await peers.start(options.start);
     const node: ResidentNode = {
       home: vault.home,
@@ -66,7 +67,7 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
       const server = ControlServer.open(vault.home, (call) => options.run(call, node));
       ending.push(() => server.stop({ drainMs: DRAIN_MS_MAX, abandonMs: ABANDON_MS_MAX }));
     }
-    const telling = tell(peers.events(stopping.signal), options.onEvent);
+    const telling = tell(events, options.onEvent);
     ending.push(() => telling);
     options.onListening(bound);
     await untilAborted(signal);

@@ -73,7 +73,7 @@ export interface PeerSurface {
   join(token: string): Promise<void>;
   evict(node: NodeId): Promise<void>;
   send(to: NodeId | "all", text: string): Promise<{ delivered: number }>;
-  /** What happens from now on. */
+  /** What happens from this call on. */
   events(signal: AbortSignal): AsyncIterable<NetworkEvent>;
   /** Waits until all records that a peer in reach has are here; `false` if time is over before. */
   synced(options: { timeoutMs: number; signal: AbortSignal }): Promise<boolean>;

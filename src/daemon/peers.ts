@@ -305,8 +305,12 @@ export class Peers implements PeerSurface {
     return this.#node.sessions.mailbox.send(to, text);
   }
 
-  async *events(signal: AbortSignal): AsyncGenerator<NetworkEvent> {
-    for await (const event of this.#events.listen(signal)) {
+  events(signal: AbortSignal): AsyncIterable<NetworkEvent> {
+    return this.#named(this.#events.listen(signal));
+  }
+
+  async *#named(events: ReturnType<EventBus["listen"]>): AsyncGenerator<NetworkEvent> {
+    for await (const event of events) {
       if (event.kind !== "peer") yield event;
       else yield { ...event, name: this.#file.state.roster.member(event.node)?.name ?? "" };
     }

@@ -103,3 +103,22 @@ Deno.test("join: another token lets in whom the first one did not, as it had no 
   await member.stop();
   await founder.stop();
 });
+
+Deno.test("Peers.events: tells what happened since it was called, also before anybody looks", async () => {
+  const { machine } = machines();
+  await using owner = await strangerNode();
+  await using storage = await strangerNode();
+  const founder = await openPeers(owner.vault, {}, machine("owner"));
+  const stop = new AbortController();
+  const events = founder.events(stop.signal);
+  await founder.start({ ...START, advertise: "owner:1" });
+  const joiner = await openPeers(storage.vault, {}, machine("storage"));
+  await joiner.start({ ...START, advertise: "storage:1" });
+  await Promise.all([joiner.join(await founder.invite({})), sees(founder, "storage")]);
+  stop.abort();
+  const told: string[] = [];
+  for await (const event of events) if (event.kind === "peer") told.push(event.name);
+  assertEquals(told[0], "storage");
+  await joiner.stop();
+  await founder.stop();
+});

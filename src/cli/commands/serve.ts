@@ -28,7 +28,8 @@ export const serve = defineCommand({
     "that are lost. Makes the vault first if there is none, and prints its recovery phrase. " +
     "While it runs, all other commands on this home go through it.",
     "Says `listening on HOST:PORT` on standard error once it can be reached, and then a line for " +
-    "each peer that comes or goes, for each refusal and repair, unless --quiet is given.",
+    "each peer that comes or goes, for each refusal and repair, and for what else should be known, " +
+    "unless --quiet is given.",
     "--join takes a token that `invite` printed on another node: in an empty home one of " +
     "`invite --owner` makes the same vault, any other a vault of its own that stores for theirs.",
   ],
@@ -76,7 +77,8 @@ export const serve = defineCommand({
       kind: "value",
       value: "SIZE",
       read: readSize,
-      help: "hold others' data up to this, and in proportion; 0: none (100GiB)",
+      help: "hold others' data up to this, and in proportion; 0: none; " +
+        "without it no bound, and the share of 100GiB",
     },
   },
   operands: [],
@@ -127,5 +129,5 @@ function wholeGib(bytes: number): number {
 
 /** Puts and messages have `watch`. */
 function isWorthALine(kind: string): boolean {
-  return ["peer", "refused", "repair", "fork"].includes(kind);
+  return ["peer", "refused", "repair", "fork", "notice"].includes(kind);
 }
