@@ -185,47 +185,61 @@ class ContentWriter {
     { start, end, ended }: { start: number; end: number; ended: boolean },
   ): Promise<Bytes> {
     while (ended ? start < end : end - start >= CHUNK_BYTES_MAX) {
-      const met = await this.#tryOld(buffer.bytes, { start, end, ended });
+      const met = await this.#tryOld(buffer, { start, end, ended });
       if (met > 0) {
         start += met;
         continue;
       }
       const length = this.#context.chunker.cut(buffer.bytes, start, end);
-      await this.#submit(buffer, buffer.bytes.subarray(start, start + length));
+      const chunk = buffer.bytes.subarray(start, start + length);
+      // Here and now: its bytes are still in the processor's cache, and no thread needs a copy of them.
+      await this.#submit(buffer, chunk, this.#context.keys.chunk.id(chunk));
       start += length;
     }
     return buffer.bytes.subarray(start, end);
   }
 
-  /** Takes over old chunks that lie just here; returns how many bytes they make. */
+  /**
+   * Takes over old chunks that lie just here, and new ones of the same lengths between them, as an edit in place makes
+   * them; returns how many bytes they make.
+   */
   async #tryOld(
-    bytes: Bytes,
+    buffer: Buffer,
     { start, end, ended }: { start: number; end: number; ended: boolean },
   ): Promise<number> {
     const tried = this.#guess.run(this.#ordinal, { room: end - start, ended });
     if (tried.length === 0) return 0;
     let next = start;
-    const ids = await Promise.all(tried.map((old) => {
-      const chunk = bytes.subarray(next, next += old.length);
-      return this.#context.keys.chunk.idBeside(chunk);
-    }));
-    let taken = 0;
+    const chunks = tried.map((old) => buffer.bytes.subarray(next, next += old.length));
+    const ids = await Promise.all(chunks.map((chunk) => this.#context.keys.chunk.idBeside(chunk)));
+    let at = start;
     for (const [i, old] of tried.entries()) {
-      if (!equalBytes(ids[i]!, old.id) || !await this.#context.store.has(old.address)) {
+      const id = ids[i]!;
+      if (equalBytes(id, old.id) && await this.#context.store.has(old.address)) {
+        await this.#enqueue(Promise.resolve(old));
+      } else if (this.#isCut(buffer.bytes, { start: at, end, ended, length: old.length })) {
+        await this.#submit(buffer, chunks[i]!, id);
+      } else {
         this.#guess.failed(this.#ordinal);
         break;
       }
-      await this.#enqueue(Promise.resolve(old));
-      taken += old.length;
+      at += old.length;
     }
-    return taken;
+    return at - start;
   }
 
-  async #submit(buffer: Buffer, chunk: Bytes): Promise<void> {
+  /** Whether the next chunk is cut just so long; false too where more bytes would have to be read to tell. */
+  #isCut(
+    bytes: Bytes,
+    { start, end, ended, length }: { start: number; end: number; ended: boolean; length: number },
+  ): boolean {
+    return (ended || end - start >= CHUNK_BYTES_MAX) &&
+      this.#context.chunker.cut(bytes, start, end) === length;
+  }
+
+  async #submit(buffer: Buffer, chunk: Bytes, id: Bytes): Promise<void> {
     buffer.hold();
     const ordinal = this.#ordinal;
-    // Here and now: its bytes are still in the processor's cache, and no thread needs a copy of them.
-    const id = this.#context.keys.chunk.id(chunk);
     const work = this.#process(chunk, id, ordinal).finally(() => buffer.release());
     await this.#enqueue(work);
   }
