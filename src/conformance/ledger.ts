@@ -14,6 +14,7 @@ import {
   equalBytes,
   type NodeId,
   type RecordId,
+  SEGMENT_RECORDS_MAX,
   sha256,
   toHex,
 } from "../base/mod.ts";
@@ -231,11 +232,11 @@ function whatIsKnown(check: Check): void {
 
   check("a segment may hold as many records as any", async ({ ledger }) => {
     const by = author("a");
-    const [segment] = chain(by, RECORDS_MAX) as [Made];
+    const [segment] = chain(by, SEGMENT_RECORDS_MAX) as [Made];
     await ledger.enter([segment]);
-    mustEqual(ledger.head(by.node)?.last, BigInt(RECORDS_MAX), "the head");
+    mustEqual(ledger.head(by.node)?.last, BigInt(SEGMENT_RECORDS_MAX), "the head");
     mustEqual(ledger.idAt(by.node, 777n), segment.ids[776], "an id in the middle");
-    mustEqual(liveOf(ledger).sealed.length, RECORDS_MAX, "objects that are live");
+    mustEqual(liveOf(ledger).sealed.length, SEGMENT_RECORDS_MAX, "objects that are live");
   });
 
   check("heads are in the order of their nodes", async ({ ledger }) => {
@@ -254,9 +255,6 @@ function whatIsKnown(check: Check): void {
     mustEqual(liveOf(ledger).public, addresses, "objects of everybody");
   });
 }
-
-/** Records of one segment at the most: docs/format.md. */
-const RECORDS_MAX = 1024;
 
 function whateverOrder(check: Check, { make }: LedgerConformance): void {
   check("the head stops before a gap, and goes on when that is filled", async ({ ledger }) => {
