@@ -4,10 +4,12 @@
  * @module
  */
 
-import { type Address, FETCH_ALL_FLUSH_BYTES, FETCH_ALL_IN_FLIGHT, toHex } from "../base/mod.ts";
-import { foldHistory, type InventoryEntry } from "../log/mod.ts";
+import { type Address, FETCH_ALL_FLUSH_BYTES, FETCH_ALL_IN_FLIGHT } from "../base/mod.ts";
+import type { InventoryEntry } from "../log/mod.ts";
 import type { VaultContext } from "./context.ts";
+import { HashSet } from "./hash_set.ts";
 import { inParallel } from "./in_order.ts";
+import { gatherLatestFirst, versionsAt } from "./log_order.ts";
 import { loadManifest, needsOf } from "./manifests.ts";
 import { isUnreadable } from "./read_object.ts";
 import type { IndexedVersion } from "./record_index.ts";
@@ -15,8 +17,9 @@ import type { FetchAllResult, WorkOptions } from "./types.ts";
 import { readRecords } from "./whole_records.ts";
 
 /**
- * Fetches every object that some version of the vault needs and that is not here, from whoever has it. Durable when it
- * returns. What nobody in reach has is counted, and is no error: the rest is worth having.
+ * Fetches every object that some version of the vault needs and that is not here, from whoever has it: what the latest versions
+ * need before what others do. Durable when it returns. What nobody in reach has is counted, and is no error: the rest is worth
+ * having. Memory: 30 bytes a version, and some 20 for each object that is asked for.
  *
  * @throws the signal's reason; VaultError `no_space`
  */
@@ -28,7 +31,7 @@ export async function fetchAll(
   const result = { objects: 0, bytes: 0, missing: 0 };
   let unflushed = 0;
   let totalBytes = 0;
-  const asked = new Set<string>();
+  const asked = new HashSet();
   const fetchOne = async ({ address, length }: { address: Address; length: number }) => {
     const bytes = await remote?.fetch(address, signal ? { signal } : {}) ?? null;
     if (bytes === null) {
@@ -47,7 +50,7 @@ export async function fetchAll(
     }
   };
 
-  for (const version of keptVersions(context)) {
+  for await (const version of versionsAt(context, await gatherLatestFirst(context, signal))) {
     signal?.throwIfAborted();
     const needs = await needsOfVersion(context, version, signal);
     if (needs === null) {
@@ -56,9 +59,8 @@ export async function fetchAll(
     }
     const lacking = [];
     for (const need of needs) {
-      const name = toHex(need.address);
-      if (asked.has(name) || await store.has(need.address)) continue;
-      asked.add(name);
+      // Of what is here by now it was asked for, or need not be.
+      if (await store.has(need.address) || !asked.add(need.address)) continue;
       totalBytes += need.length;
       lacking.push({ address: need.address.slice(), length: need.length });
     }
@@ -83,12 +85,4 @@ async function needsOfVersion(
     if (!isUnreadable(error)) throw error;
     return null;
   }
-}
-
-/** Versions that are not dropped, key by key, the latest of each key first. */
-function keptVersions(context: VaultContext): IndexedVersion[] {
-  return context.database.guard(() =>
-    [...Map.groupBy(context.index.allVersions(), ({ keyTag }) => toHex(keyTag)).values()]
-      .flatMap((ofKey) => foldHistory(ofKey).ordered.toReversed())
-  );
 }

@@ -5,8 +5,15 @@
  * @module
  */
 
-import { type Bytes, equalBytes, type RecordId, SEGMENT_RECORDS_MAX } from "../base/mod.ts";
-import { clockMs, compareVersions, latestAt, TAG_BYTES } from "../log/mod.ts";
+import {
+  type Bytes,
+  equalBytes,
+  isVaultError,
+  type RecordId,
+  SEGMENT_RECORDS_MAX,
+  toHex,
+} from "../base/mod.ts";
+import { clockMs, compareVersions, isVersionRecord, latestAt, TAG_BYTES } from "../log/mod.ts";
 import { IndexDamage, integer } from "../store/mod.ts";
 import type { VaultContext } from "./context.ts";
 import type { IndexedKey, IndexedVersion } from "./record_index.ts";
@@ -139,7 +146,7 @@ export function chooseVersions(
 }
 
 /** All keys by their tags, some at a time, each with the place of its latest version, if it has one: as the row says that, unchecked. */
-function* eachKey(
+export function* eachKey(
   { database, index }: Pick<VaultContext, "database" | "index">,
 ): Generator<{ key: IndexedKey; latest: KeyPlace | null }[]> {
   const totals = index.totals();
@@ -197,12 +204,63 @@ export function* gatherPlaces(
       }
       const version = choice.of(context.index.versionsOf(key.tag));
       if (version === null) continue;
-      const { id, segment, position } = version;
-      const check = checkOf(id);
-      places.add({ tag: key.tag, segment, position, check, isConflict: isConflict(key, id) });
+      places.add(placeOf(version, isConflict(key, version.id)));
     }
     yield;
   }
   places.arrange();
   return places;
+}
+
+/** Where a version's record should stand. */
+export function placeOf(
+  { id, keyTag: tag, segment, position }: IndexedVersion,
+  isConflict = false,
+): KeyPlace {
+  return { tag, segment, position, check: checkOf(id), isConflict };
+}
+
+/** Asks whether what is known now may be otherwise: records have come, or rows have other numbers after a rebuild. */
+export function momentChanges({ database, index }: VaultContext): () => boolean {
+  const rebuilds = database.rebuilds.count;
+  const { segments } = database.guard(() => index.totals());
+  return () => database.rebuilds.count !== rebuilds || index.totals().segments !== segments;
+}
+
+/**
+ * A key's version, as its record says, of which the index named the place: that it is of the key, and has that id, proves the place
+ * as well as a checksum of the row would. Null if it can't be read.
+ *
+ * @throws IndexDamage if another stands there
+ */
+export function versionAt(
+  { segments }: VaultContext,
+  { tag, segment, position, check }: KeyPlace,
+): IndexedVersion | null {
+  try {
+    const opened = segments.open(segment);
+    const record = opened.segment.records[position];
+    const found = opened.segment.ids[position];
+    if (
+      record === undefined || found === undefined || !isVersionRecord(record) ||
+      !equalBytes(record.keyTag, tag) || checkOf(found) !== check
+    ) throw new IndexDamage(`a version of key ${toHex(tag)} is not where it should be`);
+    const body = opened.bodies()[position];
+    const { kind: op, depth, clock } = record;
+    return {
+      id: found.slice(), // a view would keep the whole segment
+      keyTag: tag,
+      op,
+      depth,
+      clock,
+      parents: record.parents.map((parent) => parent.slice()),
+      size: body !== undefined && "size" in body ? body.size : 0,
+      dropped: false,
+      segment,
+      position,
+    };
+  } catch (error) {
+    if (!isVaultError(error, "damaged")) throw error;
+    return null;
+  }
 }

@@ -8,23 +8,21 @@ import {
   type Bytes,
   equalBytes,
   hasPrefix,
-  isVaultError,
   type KeyName,
   parsePrefix,
   type RecordId,
   toHex,
   VaultError,
 } from "../base/mod.ts";
-import { isVersionRecord } from "../log/mod.ts";
-import { IndexDamage } from "../store/mod.ts";
 import type { VaultContext } from "./context.ts";
 import {
-  checkOf,
   chooseVersions,
   gatherPlaces,
   isConflict,
   type KeyPlace,
   type KeyPlaces,
+  momentChanges,
+  versionAt,
   type VersionChoice,
 } from "./key_places.ts";
 import { PackedKeys } from "./packed_keys.ts";
@@ -180,13 +178,6 @@ function* pageReaders(
   }
 }
 
-/** Asks whether what is known now may be otherwise: records have come, or rows have other numbers after a rebuild. */
-function momentChanges({ database, index }: VaultContext): () => boolean {
-  const rebuilds = database.rebuilds.count;
-  const { segments } = database.guard(() => index.totals());
-  return () => database.rebuilds.count !== rebuilds || index.totals().segments !== segments;
-}
-
 function byName({ info: { key: a } }: Listed, { info: { key: b } }: Listed): number {
   return a < b ? -1 : a > b ? 1 : 0;
 }
@@ -232,44 +223,6 @@ function versionOf(
   choice: VersionChoice,
 ): IndexedVersion | null {
   return choice.isLatest ? index.knownVersion(latest!) : choice.of(index.versionsOf(tag));
-}
-
-/**
- * A key's version, as its record says, of which the index named the place: that it is of the key, and has that id, proves the place
- * as well as a checksum of the row would. Null if it can't be read.
- *
- * @throws IndexDamage if another stands there
- */
-function versionAt(
-  { segments }: VaultContext,
-  { tag, segment, position, check }: KeyPlace,
-): IndexedVersion | null {
-  try {
-    const opened = segments.open(segment);
-    const record = opened.segment.records[position];
-    const found = opened.segment.ids[position];
-    if (
-      record === undefined || found === undefined || !isVersionRecord(record) ||
-      !equalBytes(record.keyTag, tag) || checkOf(found) !== check
-    ) throw new IndexDamage(`a version of key ${toHex(tag)} is not where it should be`);
-    const body = opened.bodies()[position];
-    const { kind: op, depth, clock } = record;
-    return {
-      id: found.slice(), // a view would keep the whole segment
-      keyTag: tag,
-      op,
-      depth,
-      clock,
-      parents: record.parents.map((parent) => parent.slice()),
-      size: body !== undefined && "size" in body ? body.size : 0,
-      dropped: false,
-      segment,
-      position,
-    };
-  } catch (error) {
-    if (!isVaultError(error, "damaged")) throw error;
-    return null;
-  }
 }
 
 function describe(

@@ -21,27 +21,11 @@ import type { VaultContext } from "./context.ts";
 import { checkedObject, decodedObject, namedLists } from "./live_lists.ts";
 import { type LivePlan, NOTHING_PLANNED, planLiveInSteps, type PlannedPrune } from "./live_plan.ts";
 import { findObject } from "./read_object.ts";
+import { RowSet } from "./row_set.ts";
 import { inSteps, paced } from "./steps.ts";
 
 /** Entries that are marked in one step. */
 const STEP_ENTRIES = 32;
-
-/** A set of rows of the index: one bit each. */
-class RowSet {
-  readonly #bits: Uint8Array;
-
-  constructor(lastRow: number) {
-    this.#bits = new Uint8Array((lastRow >>> 3) + 1);
-  }
-
-  add(row: number): void {
-    this.#bits[row >>> 3]! |= 1 << (row & 7);
-  }
-
-  has(row: number): boolean {
-    return (this.#bits[row >>> 3]! & (1 << (row & 7))) !== 0;
-  }
-}
 
 /** What a marking found. */
 export interface Marked {

@@ -4,20 +4,11 @@
  * @module
  */
 
-import {
-  equalBytes,
-  isVaultError,
-  type KeyName,
-  type RecordId,
-  sha256,
-  toHex,
-} from "../base/mod.ts";
+import { equalBytes, isVaultError, type RecordId, sha256, toHex } from "../base/mod.ts";
 import {
   type CarriedList,
-  clockMs,
   encodePruneList,
   foldHistory,
-  latestAt,
   NO_ENTRIES,
   type PackedEntries,
   packEntries,
@@ -31,20 +22,18 @@ import {
   inventoryOfVersion,
   type PlannedPrune,
 } from "./garbage.ts";
-import { markLive } from "./marking.ts";
 import { loadManifest, needsOf } from "./manifests.ts";
+import { markLive } from "./marking.ts";
+import { choosePrune, type Heir, namesOfChosen, PruneChoice } from "./prune_choice.ts";
 import { deleteKey } from "./put.ts";
 import { isUnreadable } from "./read_object.ts";
 import type { IndexedVersion } from "./record_index.ts";
-import { isEmptyRetention, keptByRetention } from "./retention.ts";
-import { listTags } from "./tags.ts";
 import type { PruneResult, Retention, VersionInfo, WorkOptions } from "./types.ts";
-import { describeId, latestVersion, type NamedKey, nameKey, nameOf } from "./versions.ts";
+import { describeId, latestVersion, type NamedKey, nameKey } from "./versions.ts";
 
 /** Versions that go, and what those that stay behind them need. */
 interface Plan {
-  versions: number;
-  dropped: IndexedVersion[];
+  choice: PruneChoice;
   carried: CarriedList[];
 }
 
@@ -55,26 +44,18 @@ export async function prune(
   options: WorkOptions & { dryRun?: boolean },
 ): Promise<PruneResult> {
   const dryRun = options.dryRun ?? false;
-  const plan = await planPrune(context, chooseDropped(context, retention));
-  const names = context.database.guard(() => namesOf(context, plan.dropped));
-  const dropped = plan.dropped.map((version) => ({
-    key: names.get(toHex(version.keyTag))!,
-    version: version.depth,
-    id: version.id,
-    time: clockMs(version.clock),
-    size: version.size,
-  })).sort((a, b) => a.time - b.time);
-  options.signal?.throwIfAborted();
+  const { signal } = options;
+  const { choice, versions } = await choosePrune(context, retention, signal);
+  const plan = await planPrune(context, choice, signal);
+  const dropped = choice.describe(await namesOfChosen(context, choice, signal));
+  signal?.throwIfAborted();
   if (!dryRun) await commitPrune(context, plan);
-  const planned: PlannedPrune = {
-    dropped: idSet(plan.dropped.map(({ id }) => id)),
-    carried: new Map(plan.carried.map(({ version, entries }) => [toHex(version), entries])),
-  };
-  const collected = await collectGarbage(context, { ...collecting(options), dryRun, planned });
+  const planned = dryRun ? { planned: asPlanned(plan) } : {};
+  const collected = await collectGarbage(context, { ...collecting(options), dryRun, ...planned });
   return {
     dryRun,
-    versions: plan.versions,
-    keptVersions: plan.versions - dropped.length,
+    versions,
+    keptVersions: versions - dropped.length,
     droppedVersions: dropped.length,
     removedChunks: collected.removedObjects,
     freedBytes: collected.freedBytes,
@@ -83,46 +64,11 @@ export async function prune(
   };
 }
 
-/** The names of the versions' keys, by tag (hex): of each key one record is opened, not that of every version. */
-function namesOf(
-  context: VaultContext,
-  versions: readonly IndexedVersion[],
-): Map<string, KeyName | null> {
-  const names = new Map<string, KeyName | null>();
-  for (const version of versions) {
-    const tag = toHex(version.keyTag);
-    if (!names.has(tag)) names.set(tag, nameOf(context, version.keyTag, version));
-  }
-  return names;
-}
-
-/** What no rule, no tag and no head keeps. */
-function chooseDropped(
-  context: VaultContext,
-  retention: Retention,
-): { all: IndexedVersion[]; dropped: IndexedVersion[] } {
-  return context.database.guard(() => {
-    const all = context.index.allVersions();
-    if (isEmptyRetention(retention)) return { all, dropped: [] };
-    const moments = listTags(context).map(({ time }) => time);
-    const now = context.clock.now();
-    const byKey = Map.groupBy(all, ({ keyTag }) => toHex(keyTag));
-    const dropped: IndexedVersion[] = [];
-    for (const versions of byKey.values()) {
-      const { ordered, heads } = foldHistory(versions);
-      const dated = ordered.map((version) => ({ version, time: clockMs(version.clock) }));
-      const kept = new Set(
-        Array.from(keptByRetention(dated, retention, now), ({ version }) => version),
-      );
-      for (const head of heads) kept.add(head);
-      for (const moment of moments) {
-        const tagged = latestAt(ordered, moment);
-        if (tagged !== null) kept.add(tagged);
-      }
-      dropped.push(...ordered.filter((version) => !kept.has(version)));
-    }
-    return { all, dropped };
-  });
+function asPlanned({ choice, carried }: Plan): PlannedPrune {
+  return {
+    dropped: idSet(choice.ids),
+    carried: new Map(carried.map(({ version, entries }) => [toHex(version), entries])),
+  };
 }
 
 /**
@@ -131,58 +77,42 @@ function chooseDropped(
  */
 async function planPrune(
   context: VaultContext,
-  { all, dropped }: { all: IndexedVersion[]; dropped: IndexedVersion[] },
+  choice: PruneChoice,
+  signal?: AbortSignal,
 ): Promise<Plan> {
-  const going = new Map(dropped.map((version) => [toHex(version.id), version]));
-  const gone = idSet(all.filter((version) => version.dropped).map(({ id }) => id));
-  const carriedBefore = context.database.guard(() => context.index.carriedOf(context.keys.vaultId));
-  const isUncarried = (version: IndexedVersion) =>
-    isOrphaned(version, gone) && !carriedBefore.has(toHex(version.id));
-  const heirs = all.filter((version) =>
-    !version.dropped && !going.has(toHex(version.id)) &&
-    (isOrphaned(version, going) || isUncarried(version))
-  );
-  const carried: { heir: IndexedVersion; entries: PackedEntries }[] = [];
-  for (const heir of heirs) {
+  const { database, pace } = context;
+  const carried: { heir: Heir; entries: PackedEntries }[] = [];
+  let read = 0;
+  let last = 0;
+  // In the order of the log, so that each segment is opened once.
+  for (const heir of choice.heirs.toSorted((a, b) => a.segment - b.segment)) {
     try {
       carried.push({ heir, entries: await inheritedBy(context, heir) });
     } catch (error) {
       if (!isUnreadable(error)) throw error;
-      keepAncestors(going, heir, all);
+      database.guard(() => choice.keepAncestors(heir));
     }
+    if (++read % pace.steps !== 0 && heir.segment === last) continue;
+    last = heir.segment;
+    signal?.throwIfAborted();
+    await pace.others();
   }
   return {
-    versions: all.filter((version) => !version.dropped).length,
-    dropped: [...going.values()],
-    carried: carried.filter(({ heir }) => isOrphaned(heir, going) || isOrphaned(heir, gone))
+    choice,
+    carried: carried.filter(({ heir }) => choice.isOrphaned(heir))
       .map(({ heir, entries }) => ({ version: heir.id, entries })),
   };
 }
 
-/** Whether the first parent of a version goes. */
-function isOrphaned(version: IndexedVersion, going: { has(id: string): boolean }): boolean {
-  const base = version.parents[0];
-  return base !== undefined && going.has(toHex(base));
-}
-
-function keepAncestors(
-  going: Map<string, IndexedVersion>,
-  version: IndexedVersion,
-  all: readonly IndexedVersion[],
-): void {
-  const byId = new Map(all.map((each) => [toHex(each.id), each]));
-  for (let base = version.parents[0]; base !== undefined;) {
-    going.delete(toHex(base));
-    base = byId.get(toHex(base))?.parents[0];
-  }
-}
-
 /** What a version needs beyond its own inventory. */
-async function inheritedBy(context: VaultContext, version: IndexedVersion): Promise<PackedEntries> {
-  const { body, own } = context.database.guard(() => ({
-    body: context.segments.versionBody(version),
-    own: entriesOf(context, inventoryOfVersion(context, version)),
-  }));
+async function inheritedBy(context: VaultContext, { id }: Heir): Promise<PackedEntries> {
+  const { body, own } = context.database.guard(() => {
+    const version = context.index.knownVersion(id);
+    return {
+      body: context.segments.versionBody(version),
+      own: entriesOf(context, inventoryOfVersion(context, version)),
+    };
+  });
   if (body.kind === "delete") return NO_ENTRIES;
   const needs = needsOf(await loadManifest(context, body.manifest));
   const stated = new Set(
@@ -192,9 +122,9 @@ async function inheritedBy(context: VaultContext, version: IndexedVersion): Prom
 }
 
 /** Makes a prune durable: its lists, then its record. */
-async function commitPrune(context: VaultContext, { dropped, carried }: Plan): Promise<void> {
-  if (dropped.length === 0 && carried.length === 0) return;
-  const lists = splitPruneList({ dropped: dropped.map(({ id }) => id), carried }).map((list) => {
+async function commitPrune(context: VaultContext, { choice, carried }: Plan): Promise<void> {
+  if (choice.size === 0 && carried.length === 0) return;
+  const lists = splitPruneList({ dropped: choice.ids, carried }).map((list) => {
     const bytes = encodePruneList(list);
     return { address: sha256(bytes), bytes };
   });
@@ -225,11 +155,14 @@ export async function carryForHeirs(
   const isOurs = (version: IndexedVersion | null): version is IndexedVersion =>
     version !== null && equalBytes(index.segment(version.segment).node, nodeId);
   const carry = async () => {
-    const ours = database.guard(() => heirs.map((id) => index.version(id)).filter(isOurs));
-    const all = database.guard(() =>
-      ours.flatMap((version) => [version, index.version(version.parents[0]!)])
-    ).filter((version) => version !== null);
-    if (ours.length > 0) await commitPrune(context, await planPrune(context, { all, dropped: [] }));
+    const choice = new PruneChoice(context);
+    database.guard(() => {
+      for (const id of heirs) {
+        const version = index.version(id);
+        if (isOurs(version)) choice.addHeir(version);
+      }
+    });
+    if (choice.heirs.length > 0) await commitPrune(context, await planPrune(context, choice));
   };
   try {
     await gate.share(carry);
@@ -246,15 +179,16 @@ export async function purge(
 ): Promise<{ version: VersionInfo; freedBytes: number }> {
   const key = nameKey(context, keyText);
   const tombstone = tombstoneOf(context, key) ?? await deleteKey(context, keyText);
-  const { all, dropped } = context.database.guard(() => {
+  const choice = new PruneChoice(context);
+  context.database.guard(() => {
     const all = context.index.versionsOf(key.tag);
     // A put that came after the tombstone stays.
     const dropped = foldHistory(all).ordered.filter(({ id, depth }) =>
       depth <= tombstone.version && !equalBytes(id, tombstone.id)
     );
-    return { all, dropped };
+    choice.addKey(all, dropped);
   });
-  const plan = await planPrune(context, { all, dropped });
+  const plan = await planPrune(context, choice, options.signal);
   const { marked: before } = await markLive(context, { signal: options.signal });
   const { rebuilds } = context.store;
   await commitPrune(context, plan);

@@ -21,7 +21,7 @@ import {
 import { blob, IndexDamage, type IndexDatabase } from "../store/mod.ts";
 import { FOREIGN_SCHEMA, ForeignIndex } from "./foreign_index.ts";
 import { type IndexedLog, LOG_SCHEMA, LogIndex } from "./ledger_index.ts";
-import { eachSegment, eachVersion } from "./record_pages.ts";
+import { eachSegment, eachSegmentOfLogs, eachVersion } from "./record_pages.ts";
 import {
   endOf,
   type IndexedKey,
@@ -151,15 +151,10 @@ export class RecordIndex {
     return versions;
   }
 
-  /** All versions of the vault, in no useful order. */
-  allVersions(): IndexedVersion[] {
-    const versions = this.#database.all(`SELECT * FROM versions`).map(readVersion);
-    const kept = versions.reduce((count, version) => count + Number(!version.dropped), 0);
-    if (kept !== this.totals().versions) throw new IndexDamage("the versions do not add up");
-    return versions;
-  }
-
-  /** As {@link RecordIndex.allVersions}, one after the other by their ids: of all at once there may be too many for the memory. */
+  /**
+   * All versions of the vault, dropped ones too, one after the other by their ids: of all at once there may be too many for the
+   * memory.
+   */
   eachVersion(): Generator<IndexedVersion> {
     return eachVersion(this.#database, this.totals());
   }
@@ -170,17 +165,12 @@ export class RecordIndex {
     return readSegment(found);
   }
 
-  /** All segments, by node and sequence. */
-  segments(): IndexedSegment[] {
-    const rows = this.#database.all("SELECT * FROM segments ORDER BY node, first");
-    const segments = rows.map(readSegment);
-    if (segments.length !== this.totals().segments) {
-      throw new IndexDamage("the segments do not add up");
-    }
-    return segments;
+  /** All segments, one after the other, by node and sequence. */
+  eachSegmentOfLogs(): Generator<IndexedSegment> {
+    return eachSegmentOfLogs(this.#database, this.totals());
   }
 
-  /** As {@link RecordIndex.segments}, one after the other in the order in which they were entered: rows 1, 2, … */
+  /** All segments, one after the other in the order in which they were entered: rows 1, 2, … */
   eachSegment(): Generator<IndexedSegment> {
     return eachSegment(this.#database, this.totals());
   }
@@ -231,6 +221,15 @@ export class RecordIndex {
         undefined,
       any: this.#database.get("SELECT 1 AS one FROM segments LIMIT 1") !== undefined,
     };
+  }
+
+  /** Whether a prune list of a vault carries something for a version, if only that it needs nothing. */
+  isCarried(vault: Bytes, version: RecordId): boolean {
+    return this.#database.get(
+      "SELECT 1 AS one FROM carried WHERE vault = ? AND version = ? LIMIT 1",
+      vault,
+      version,
+    ) !== undefined;
   }
 
   /** All prune lists of a vault that carry something, by version (hex). */

@@ -6,7 +6,7 @@
  */
 
 import type { Bytes } from "../base/mod.ts";
-import { IndexDamage, type IndexDatabase, type Row } from "../store/mod.ts";
+import { type Column, IndexDamage, type IndexDatabase, type Row } from "../store/mod.ts";
 import {
   type IndexedSegment,
   type IndexedVersion,
@@ -66,4 +66,26 @@ export function* eachSegment(
       yield segment;
     }
   }
+}
+
+/** All segments by node and sequence. @throws IndexDamage if they are not as many as the sums say */
+export function* eachSegmentOfLogs(
+  database: IndexDatabase,
+  { segments }: Pick<Totals, "segments">,
+): Generator<IndexedSegment> {
+  let found = 0;
+  for (let after: Column[] = [new Uint8Array(0), 0, 0];;) {
+    const page = database.all(
+      `SELECT * FROM segments WHERE (node, first, row) > (?, ?, ?)
+       ORDER BY node, first, row LIMIT ?`,
+      ...after,
+      PAGE_ROWS,
+    ).map(readSegment);
+    found += page.length;
+    yield* page;
+    const last = page.at(-1);
+    if (last === undefined || page.length < PAGE_ROWS) break;
+    after = [last.node, last.first, last.row];
+  }
+  if (found !== segments) throw new IndexDamage("the segments do not add up");
 }

@@ -4,9 +4,9 @@
  * @module
  */
 
-import { isVaultError, quoteKey, type Random, shortHex, toHex, VaultError } from "../base/mod.ts";
+import { isVaultError, type Random, shortHex, toHex, VaultError } from "../base/mod.ts";
 import { decompress } from "../content/mod.ts";
-import { decodeSegment, foldHistory } from "../log/mod.ts";
+import { decodeSegment } from "../log/mod.ts";
 import {
   decodeFrameHeader,
   decodePackHeader,
@@ -16,12 +16,13 @@ import {
   PACK_HEADER_BYTES,
 } from "../store/mod.ts";
 import type { VaultContext } from "./context.ts";
-import { loadManifest } from "./manifests.ts";
-import { isUnreadable } from "./read_object.ts";
-import type { IndexedVersion } from "./record_index.ts";
+import { usersOf, walkVersions } from "./reachable.ts";
 import { forgetSeen } from "./seen.ts";
+import { inSteps, paced } from "./steps.ts";
 import type { VerifyResult, WorkOptions } from "./types.ts";
-import { nameOf } from "./versions.ts";
+
+/** Segments that are looked at in one step. */
+const STEP_ROWS = 32;
 
 /** Options of {@link verify}. */
 export interface VerifyOptions extends WorkOptions {
@@ -34,52 +35,51 @@ export interface VerifyOptions extends WorkOptions {
   sample?: number;
 }
 
-/** What reading the versions found out. */
-interface Reachable {
-  /** The chunks of all versions by address (hex), and some of the versions that need each. */
-  users: Map<string, string[]>;
-  missing: Set<string>;
-  /** What is not here, and other members of the network should have. */
-  elsewhere: Set<string>;
-  problems: string[];
-}
-
 /** Checks a vault. Finding damage is no error: it is the result. */
 export async function verify(context: VaultContext, options: VerifyOptions): Promise<VerifyResult> {
-  await context.store.flush();
+  const { database, store } = context;
+  const { signal } = options;
+  await store.flush();
   const problems = [...context.problems];
   let repaired = 0;
-  const integrity = context.database.integrity();
+  const integrity = database.integrity();
   if (integrity !== "ok") {
-    context.database.rebuild(`SQLite found: ${integrity}`);
+    database.rebuild(`SQLite found: ${integrity}`);
     problems.push("the index was damaged; it has been rebuilt");
   }
-  const { gaps, forks } = walkLogs(context);
+  const { gaps, forks } = await walkLogs(context, signal);
   problems.push(...gaps, ...forks);
-  const reachable = await walkVersions(context, options);
+  let reachable = await walkVersions(context, signal);
+  const { missing, elsewhere } = reachable;
   problems.push(...reachable.problems);
 
   let checked = 0;
   let doneBytes = 0;
   let damaged = 0;
-  const packs = context.database.guard(() => context.store.index.packs());
+  /** Places in `problems` of damaged chunks, with their addresses (hex). */
+  const badChunks: { at: number; address: string }[] = [];
+  const packs = database.guard(() => store.index.packs());
   const totalBytes = packs.reduce((sum, { bytes }) => sum + bytes, 0);
   const sample = options.sample ?? 1;
   for (const { number, isIntact } of packs) {
-    const frames = context.database.guard(() => context.store.index.inPack(number));
+    let frames = database.guard(() => store.index.inPack(number));
+    while (reachable.rebuilds !== database.rebuilds.count) {
+      reachable = await walkVersions(context, signal);
+      frames = database.guard(() => store.index.inPack(number));
+    }
     const bad: FrameRow[] = [];
     for (const frame of frames) {
-      options.signal?.throwIfAborted();
+      signal?.throwIfAborted();
       doneBytes += frame.length;
       if (sample < 1 && !isSampled(sample, context.random)) continue;
       checked++;
-      const users = reachable.users.get(toHex(frame.address));
-      const state = await checkFrame(context, frame, users !== undefined);
+      const isChunk = reachable.chunks.has(frame.row);
+      const state = await checkFrame(context, frame, isChunk);
       options.onProgress?.({ doneBytes, totalBytes, item: "objects" });
       if (state === null) continue;
       bad.push(frame);
-      const needed = users ? `; needed by ${users.join(", ")}` : "";
-      problems.push(`${frame.kind} object ${shortHex(frame.address)}: ${state}${needed}`);
+      if (isChunk) badChunks.push({ at: problems.length, address: toHex(frame.address) });
+      problems.push(`${frame.kind} object ${shortHex(frame.address)}: ${state}`);
     }
     // What stands in a pack and is no whole object: nobody can say what was lost with it.
     const foreign = isIntact && hasPackHeader(context, number) ? 0 : 1;
@@ -88,16 +88,21 @@ export async function verify(context: VaultContext, options: VerifyOptions): Pro
     if (options.repair && bad.length + foreign > 0) {
       repaired += foreign +
         await context.gate.beAlone(() => takeOut(context, number, { frames, bad })) +
-        await fetchAgain(context, bad, options.signal);
+        await fetchAgain(context, bad, signal);
     }
   }
-  if (damaged + reachable.missing.size > 0) forgetSeen(context);
+  const users = await usersOf(context, badChunks.map(({ address }) => address), signal);
+  for (const { at, address } of badChunks) {
+    const named = users.get(address)!;
+    if (named.length > 0) problems[at] += `; needed by ${named.join(", ")}`;
+  }
+  if (damaged + missing > 0) forgetSeen(context);
   return {
     checked,
     damaged,
     repaired,
-    missing: reachable.missing.size + gaps.length,
-    elsewhere: reachable.elsewhere.size,
+    missing: missing + gaps.length,
+    elsewhere,
     problems,
   };
 }
@@ -108,91 +113,39 @@ function isSampled(sample: number, random: Random): boolean {
 }
 
 /** Every log must go from its first record to its last without a hole, and only one way: no two with one number. */
-function walkLogs(context: VaultContext): { gaps: string[]; forks: string[] } {
-  return context.database.guard(() => {
-    const gaps: string[] = [];
-    const forks: string[] = [];
-    let node = "";
-    let next = 1;
-    for (const segment of context.index.segments()) {
-      if (toHex(segment.node) !== node) {
-        node = toHex(segment.node);
-        next = 1;
-      }
-      const log = `log of node ${node.slice(0, 12)}`;
-      if (segment.first > next) {
-        gaps.push(`${log}: records ${next} to ${segment.first - 1} are lost`);
-      } else if (segment.first < next) {
-        forks.push(
-          `${log}: there are two records ${segment.first}: a copy of this node wrote, too`,
-        );
-      }
-      next = Math.max(next, segment.first + segment.count);
-    }
-    return { gaps, forks };
-  });
-}
-
-/** Reads every version's manifest and looks for all that it names. */
-async function walkVersions(context: VaultContext, options: VerifyOptions): Promise<Reachable> {
-  const found: Reachable = {
-    users: new Map(),
-    missing: new Set(),
-    elsewhere: new Set(),
-    problems: [],
-  };
-  const { attachment } = context;
-  const hasOthers = attachment.remote !== null || await attachment.others() > 0;
-  const versions = context.database.guard(() =>
-    [...Map.groupBy(context.index.allVersions(), ({ keyTag }) => toHex(keyTag)).values()]
-      .flatMap((ofKey) => foldHistory(ofKey).ordered)
-  );
-  for (const version of versions) {
-    options.signal?.throwIfAborted();
-    await walkVersion(context, version, { found, hasOthers });
-  }
-  return found;
-}
-
-async function walkVersion(
+async function walkLogs(
   context: VaultContext,
-  version: IndexedVersion,
-  { found, hasOthers }: { found: Reachable; hasOthers: boolean },
-): Promise<void> {
-  const name = context.database.guard(() => nameOf(context, version.keyTag, version));
-  const label = `version ${version.depth} of ${
-    name === null ? "a key whose name is lost" : quoteKey(name)
-  }`;
-  try {
-    const body = context.database.guard(() => context.segments.versionBody(version));
-    if (body.kind === "delete") return;
-    const { references } = await loadManifest(context, body.manifest);
-    let missing = 0;
-    for (let i = 0; i < references.count; i++) {
-      const address = references.address(i);
-      const frame = context.database.guard(() => context.store.index.find(address));
-      if (frame === null) {
-        // In a network the nodes that should hold it look after it.
-        (hasOthers ? found.elsewhere : found.missing).add(toHex(address));
-        if (!hasOthers) missing++;
-        continue;
-      }
-      const users = found.users.get(toHex(address));
-      if (users === undefined) found.users.set(toHex(address), [label]);
-      else if (users.length < 3 && users.at(-1) !== label) users.push(label);
+  signal: AbortSignal | undefined,
+): Promise<{ gaps: string[]; forks: string[] }> {
+  const { database, index, pace } = context;
+  const begin = () => compareLogs(index);
+  const moment = () => index.totals().segments;
+  return await paced(inSteps(database, { begin, moment }), { pace, signal });
+}
+
+function* compareLogs(
+  index: VaultContext["index"],
+): Generator<void, { gaps: string[]; forks: string[] }> {
+  const gaps: string[] = [];
+  const forks: string[] = [];
+  let node = "";
+  let next = 1;
+  let rows = 0;
+  for (const segment of index.eachSegmentOfLogs()) {
+    if (toHex(segment.node) !== node) {
+      node = toHex(segment.node);
+      next = 1;
     }
-    if (missing > 0) {
-      found.problems.push(`${label}: ${missing} of ${references.count} chunks are missing`);
+    const log = `log of node ${node.slice(0, 12)}`;
+    if (segment.first > next) {
+      gaps.push(`${log}: records ${next} to ${segment.first - 1} are lost`);
+    } else if (segment.first < next) {
+      forks.push(`${log}: there are two records ${segment.first}: a copy of this node wrote, too`);
     }
-  } catch (error) {
-    if (!isUnreadable(error)) throw error;
-    if (isVaultError(error, "too_few_peers") && context.attachment.remote === null) {
-      found.elsewhere.add(toHex(version.id)); // its manifest: that it is nowhere, nobody can say here
-      return;
-    }
-    found.missing.add(toHex(version.id));
-    found.problems.push(`${label} can't be read: ${error.message}`);
+    next = Math.max(next, segment.first + segment.count);
+    if (++rows % STEP_ROWS === 0) yield;
   }
+  return { gaps, forks };
 }
 
 /** Whether a pack begins as it must. */
