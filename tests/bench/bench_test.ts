@@ -230,13 +230,18 @@ Deno.test("slopeOf: what doubles with the size has 1, what stays has 0", () => {
 
 Deno.test("judge: by processor time; wall time alone misses nothing, but is told", () => {
   type Growing = (size: number) => number;
-  const verdictOf = (wall: Growing, cpu: Growing | null, isFlat: boolean) => {
-    const points = [1, 10, 100].map((size) => {
+  const series = (wall: Growing, cpu: Growing | null) => ({
+    what: "put",
+    points: [1, 10, 100].map((size) => {
       const cpuSeconds = cpu?.(size) ?? null;
       return { size, cost: { seconds: wall(size), cpuSeconds, peakBytes: null } };
-    });
-    return judge({ what: "put", points }, { isFlat }).verdict;
-  };
+    }),
+  });
+  const verdictOf = (wall: Growing, cpu: Growing | null, isFlat: boolean, control?: Growing) =>
+    judge(series(wall, cpu), {
+      isFlat,
+      ...(control === undefined ? {} : { control: series(control, control) }),
+    }).verdict;
   const [flat, linear, quadratic]: Growing[] = [() => 1, (size) => size, (size) => size * size];
   assertEquals(verdictOf(flat!, flat!, true), "holds");
   assertEquals(verdictOf(linear!, flat!, true), "waits");
@@ -244,6 +249,9 @@ Deno.test("judge: by processor time; wall time alone misses nothing, but is told
   assertEquals(verdictOf(linear!, null, true), "grows", "nothing else is known");
   assertEquals(verdictOf(linear!, linear!, false), "holds");
   assertEquals(verdictOf(linear!, quadratic!, false), "grows");
+  assertEquals(verdictOf(linear!, linear!, true, linear), "holds", "the machine became slower");
+  assertEquals(verdictOf(quadratic!, quadratic!, true, linear), "grows");
+  assertEquals(verdictOf(flat!, linear!, true, (size) => 1 / size), "grows");
 });
 
 Deno.test("asOne: the middle wall time, the least processor time, the most memory", () => {

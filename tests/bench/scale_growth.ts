@@ -52,20 +52,32 @@ export function asOne(costs: readonly RunCost[]): RunCost {
 
 /**
  * Judges by the processor time. Whatever else runs on a machine makes wall time longer, twice or ten times, and differently
- * from one size to the next; the processor time of a command changes by some hundredths, as caches and the clock rate are
- * shared, and always upwards, so that of some runs the least is nearest to the truth. What it leaves out is waiting, for the
- * disk or for another node: where wall time grows faster than it may and processor time does not, that is said (`waits`), and
- * only a quiet machine can tell which it was. Where processor time is not known, wall time is judged.
+ * from one size to the next; the processor time of a command changes by some tenths at most, as
+ * caches and the clock rate are shared, and always upwards, so that of some runs the least is nearest to the truth. By as much
+ * as the `control` grew, a command that has nothing to do with the vault and ran in turn with the others, more is allowed: so
+ * much slower the machine had become. What processor time leaves out is waiting, for the disk or for another node: where wall
+ * time grows faster than it may and processor time does not, that is said (`waits`), and only a quiet machine can tell which
+ * it was. Where processor time is not known, wall time is judged.
  */
-export function judge(series: Series, { isFlat }: { isFlat: boolean }): JudgedSeries {
-  const slopeMax = isFlat ? FLAT_SLOPE_MAX : LINEAR_SLOPE_MAX;
-  const of = (value: (cost: RunCost) => number) =>
-    slopeOf(series.points.map(({ size, cost }) => ({ size, value: value(cost) })));
-  const wall = of(({ seconds }) => seconds);
-  const isTold = series.points.every(({ cost }) => cost.cpuSeconds !== null);
-  const cpu = isTold ? of(({ cpuSeconds }) => cpuSeconds!) : null;
+export function judge(
+  series: Series,
+  { isFlat, control }: { isFlat: boolean; control?: Series | undefined },
+): JudgedSeries {
+  const drift = control === undefined ? 0 : Math.max(0, slopesOf(control).cpu ?? 0);
+  const slopeMax = (isFlat ? FLAT_SLOPE_MAX : LINEAR_SLOPE_MAX) + drift;
+  const { wall, cpu } = slopesOf(series);
   const verdict = (cpu ?? wall) > slopeMax ? "grows" : wall > slopeMax ? "waits" : "holds";
   return { ...series, slopes: { wall, cpu }, slopeMax, verdict };
+}
+
+function slopesOf(series: Series): Slopes {
+  const of = (value: (cost: RunCost) => number) =>
+    slopeOf(series.points.map(({ size, cost }) => ({ size, value: value(cost) })));
+  const isTold = series.points.every(({ cost }) => cost.cpuSeconds !== null);
+  return {
+    wall: of(({ seconds }) => seconds),
+    cpu: isTold ? of(({ cpuSeconds }) => cpuSeconds!) : null,
+  };
 }
 
 /**
