@@ -295,7 +295,7 @@ export class IndexDatabase {
       const some = values.slice(start, start + VALUES_AT_ONCE);
       // One statement for any number: a value that comes twice finds nothing more.
       while (some.length < VALUES_AT_ONCE) some.push(some[0]!);
-      rows.push(...this.all(`${sql} IN (${PLACES})`, ...some));
+      for (const row of this.all(`${sql} IN (${PLACES})`, ...some)) rows.push(row);
     }
     return rows;
   }

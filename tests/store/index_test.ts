@@ -376,6 +376,15 @@ Deno.test("IndexDatabase.transaction: an inner one is part of the outer, and goe
   database.close();
 });
 
+Deno.test("IndexDatabase.allOf: gives all rows, however many have one value", () => {
+  const database = new IndexDatabase(":memory:", "CREATE TABLE many(value INTEGER)");
+  const numbers =
+    "WITH RECURSIVE n(i) AS (VALUES(1) UNION ALL SELECT i + 1 FROM n WHERE i < 200000)";
+  database.run(`${numbers} INSERT INTO many SELECT 7 FROM n`);
+  assertEquals(database.allOf("SELECT value FROM many WHERE value", [7, 8]).length, 200_000);
+  database.close();
+});
+
 Deno.test("IndexDatabase.integrity: says what is wrong, also where nothing can be read", () => {
   const database = new IndexDatabase(":memory:", STORE_SCHEMA);
   assertEquals(database.integrity(), "ok");
