@@ -71,7 +71,30 @@ export function freeOwned(bytes: Uint8Array): void {
   if (buffer instanceof ArrayBuffer && wholes.has(buffer)) free(buffer);
 }
 
+/** Buffers that somebody else looks at, how many do, and whether they are to be freed when these are done. */
+const lent = new WeakMap<ArrayBuffer, { borrowers: number; isFreed: boolean }>();
+
+/**
+ * Keeps bytes from being freed by their owner, until what this gives is called: then they are, if the owner has wished so
+ * meanwhile. Good for bytes that their owner frees by {@link freeBytes}, not for those it hands on.
+ */
+export function lendBytes({ buffer }: Bytes): () => void {
+  const loan = lent.get(buffer) ?? { borrowers: 0, isFreed: false };
+  loan.borrowers++;
+  lent.set(buffer, loan);
+  return () => {
+    if (--loan.borrowers > 0) return;
+    lent.delete(buffer);
+    if (loan.isFreed) free(buffer);
+  };
+}
+
 function free(buffer: ArrayBuffer): void {
+  const loan = lent.get(buffer);
+  if (loan !== undefined) {
+    loan.isFreed = true;
+    return;
+  }
   const { byteLength } = buffer;
   const isOfUse = byteLength >= SPARE_BYTES_MIN && byteLength <= SPARE_BYTES_MAX;
   if (isOfUse && spare.length < SPARE_BUFFERS_MAX) spare.push(buffer.transfer());

@@ -335,6 +335,9 @@ export class ControlConnection {
   #end = 0;
   #writing: Promise<void> = Promise.resolve();
   #waitingBytes = 0;
+  /** Messages that go with the next one, or by themselves in the next turn. */
+  #held: Uint8Array[] = [];
+  #timer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(stream: ByteStream) {
     this.#stream = stream;
@@ -386,10 +389,34 @@ export class ControlConnection {
     return true;
   }
 
+  /** Sends a message after those before it, though not at once: what is said right after it goes along. */
+  sendSoon(message: ControlMessage): void {
+    const bytes = encodeControl(message);
+    this.#held.push(bytes);
+    this.#waitingBytes += bytes.length;
+    this.#timer ??= setTimeout(() => {
+      this.#send(this.#takeHeld()).catch(() => {/* thrown to whoever sends next */});
+    });
+  }
+
+  #takeHeld(): Uint8Array[] {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    const held = this.#held;
+    this.#held = [];
+    return held;
+  }
+
   /** Sends a message after those before it; returns when it is handed over. @throws what the stream throws */
   send(message: ControlMessage): Promise<void> {
     const bytes = encodeControl(message);
     this.#waitingBytes += bytes.length;
+    return this.#send([...this.#takeHeld(), bytes]);
+  }
+
+  /** Sends messages in one piece. */
+  #send(messages: readonly Uint8Array[]): Promise<void> {
+    const bytes = joined(messages);
     const sent = this.#writing.then(async () => {
       try {
         for (let done = 0; done < bytes.length;) {
@@ -404,10 +431,22 @@ export class ControlConnection {
   }
 
   close(): void {
+    this.#takeHeld();
     try {
       this.#stream.close();
     } catch {
       // closed already
     }
   }
+}
+
+function joined(pieces: readonly Uint8Array[]): Uint8Array {
+  if (pieces.length === 1) return pieces[0]!;
+  const bytes = new Uint8Array(pieces.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const piece of pieces) {
+    bytes.set(piece, at);
+    at += piece.length;
+  }
+  return bytes;
 }

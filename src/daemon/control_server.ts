@@ -28,6 +28,8 @@ import type { ControlCall } from "./types.ts";
 
 /** After which time it is tried again to take a command line, where that failed. */
 const ACCEPT_PAUSE_MS = 100;
+/** So much output goes along with what is said next, such as the exit code: that wakes the client up once. */
+const OUTPUT_SOON_BYTES_MAX = 4 * 1024;
 /** The time for a hello is counted in so many parts. */
 const HELLO_PARTS = 10;
 
@@ -275,6 +277,9 @@ class Client {
         return isOutputClosed();
       },
       async output(bytes) {
+        if (connection.waitingBytes + bytes.length <= OUTPUT_SOON_BYTES_MAX) {
+          return connection.sendSoon({ kind: "output", bytes });
+        }
         for (let at = 0; at < bytes.length; at += CONTROL_PIECE_BYTES) {
           const piece = bytes.subarray(at, at + CONTROL_PIECE_BYTES);
           await connection.send({ kind: "output", bytes: piece });

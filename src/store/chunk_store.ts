@@ -25,7 +25,17 @@ export interface NewObject {
   address: Address;
   /** The object's bytes; in pieces, so that nobody has to copy them together. The store does not keep them. */
   pieces: readonly Uint8Array[];
+  /** The pieces again, if whoever frees them does so by `freeBytes`, so that they can be borrowed by `lendBytes`. */
+  lent?: readonly Bytes[];
 }
+
+/** A sealed object that was just put: see {@link NewObject}. */
+export type SealedObject = Pick<NewObject, "address"> & {
+  /** Bytes of the object. */
+  length: number;
+  /** Its bytes, if they can be borrowed. */
+  pieces: readonly Bytes[] | undefined;
+};
 
 /** An object as a listing shows it. */
 export interface ObjectInfo {

@@ -21,7 +21,7 @@ import {
   takeBytes,
   VaultError,
 } from "../base/mod.ts";
-import type { ChunkStore, NewObject, ObjectInfo } from "./chunk_store.ts";
+import type { ChunkStore, NewObject, ObjectInfo, SealedObject } from "./chunk_store.ts";
 import { IndexDamage, type IndexDatabase } from "./database.ts";
 import { prefixOf } from "./frame.ts";
 import {
@@ -77,7 +77,7 @@ export class PackStore implements ChunkStore {
   #lastTurn: Promise<void> = Promise.resolve();
   #background: Promise<void> | null = null;
   /** Told of each new sealed object right after it was put; its bytes can be read back by then. */
-  onSealed: ((object: { address: Address; length: number }) => void) | null = null;
+  onSealed: ((object: SealedObject) => void) | null = null;
 
   private constructor(options: PackStoreOptions) {
     this.#options = options;
@@ -310,10 +310,9 @@ export class PackStore implements ChunkStore {
     const label = kind === "sealed" ? this.#options.labelOf(prefixOf(pieces)) : null;
     const bytes = kind === "segment" ? concatBytes(pieces) : null;
     this.#pending.add({ address, label, kind, ...place, bytes });
-    if (kind === "sealed") this.onSealed?.({ address, length: place.length });
-    if (this.#pending.bytes >= FLUSH_BYTES_MIN || this.#pending.size >= PENDING_FRAMES_MAX) {
-      this.#flushInBackground();
-    }
+    if (kind === "sealed") this.onSealed?.({ address, length: place.length, pieces: object.lent });
+    const { bytes: waiting, size } = this.#pending;
+    if (waiting >= FLUSH_BYTES_MIN || size >= PENDING_FRAMES_MAX) this.#flushInBackground();
     return true;
   }
 
@@ -352,12 +351,18 @@ export class PackStore implements ChunkStore {
   flush(): Promise<void> {
     return this.#inTurn(async () => {
       this.#appender.check();
-      const batch = this.#pending.all();
-      if (batch.length === 0) return;
-      await this.#appender.sync();
-      this.guard(() => this.#database.transaction(() => this.#enter(batch)));
-      this.#pending.delete(batch);
+      if (this.#pending.size === 0) return;
+      // What an earlier sync has made durable is entered while the disk works on the rest.
+      const [durable, rest] = this.#pending.split((frame) => this.#appender.isDurable(frame));
+      await this.#appender.sync(() => this.#settle(durable));
+      this.#settle(rest);
     });
+  }
+
+  /** Enters frames that are durable: they wait no longer. What the index can't take it takes at the next flush. */
+  #settle(frames: readonly PendingFrame[]): void {
+    if (frames.length > 0) this.guard(() => this.#database.transaction(() => this.#enter(frames)));
+    this.#pending.delete(frames);
   }
 
   /** Whether a write has failed: nothing is taken any more until {@link PackStore.revive}. */
@@ -379,9 +384,7 @@ export class PackStore implements ChunkStore {
         offset + length <= (cut.get(pack) ?? Infinity);
       const waiting = this.#pending.all();
       this.#pending.delete(waiting.filter((frame) => !isKept(frame)));
-      const kept = waiting.filter(isKept);
-      this.guard(() => this.#database.transaction(() => this.#enter(kept)));
-      this.#pending.delete(kept); // not before: what the index can't take now it takes at the next flush
+      this.#settle(waiting.filter(isKept));
     });
   }
 

@@ -153,6 +153,12 @@ export class PackAppender {
     return this.#full.find((each) => each.number === pack) ?? null;
   }
 
+  /** Whether a power cut would not take what lies there. */
+  isDurable({ pack, offset, length }: { pack: number; offset: number; length: number }): boolean {
+    const writer = this.writerOf(pack);
+    return writer === null || offset + length <= writer.durable;
+  }
+
   get hasFailed(): boolean {
     return this.#failure !== null;
   }
@@ -262,9 +268,19 @@ export class PackAppender {
   /**
    * Makes all durable that was appended before the call. Not to be called again before it has returned.
    *
-   * @throws VaultError if the disk refuses: what was not durable is gone then
+   * @param meanwhile done while the disk works
+   * @throws VaultError if the disk refuses: what was not durable is gone then; and what `meanwhile` throws
    */
-  async sync(): Promise<void> {
+  async sync(meanwhile: () => void = () => {}): Promise<void> {
+    const syncing = this.#sync();
+    try {
+      meanwhile();
+    } finally {
+      await syncing;
+    }
+  }
+
+  async #sync(): Promise<void> {
     this.check();
     const writers = this.#writers();
     try {

@@ -52,6 +52,13 @@ export class PendingFrames {
     return [...this.#byAddress.values()];
   }
 
+  /** Those up to the first that is not durable, and the others. */
+  split(isDurable: (frame: PendingFrame) => boolean): [PendingFrame[], PendingFrame[]] {
+    const all = this.all();
+    const end = all.findIndex((frame) => !isDurable(frame));
+    return end < 0 ? [all, []] : [all.slice(0, end), all.slice(end)];
+  }
+
   /** Lets go of frames that the index knows now. */
   delete(frames: readonly PendingFrame[]): void {
     for (const frame of frames) {

@@ -30,6 +30,7 @@ import {
   nextClock,
   NO_RECORD,
   type RecordPublic,
+  type Segment,
   SegmentBuilder,
 } from "../log/mod.ts";
 import { paddedLength, type VaultKeys } from "../seal/mod.ts";
@@ -81,6 +82,15 @@ interface LogEnd {
   clock: bigint;
 }
 
+/** A segment that is not written yet. */
+interface MadeSegment {
+  batch: readonly Waiting[];
+  address: Address;
+  bytes: Bytes;
+  committed: Committed[];
+  segment: Segment;
+}
+
 /** What a {@link Committer} needs of the vault. */
 export interface CommitterOptions {
   keys: VaultKeys;
@@ -94,8 +104,12 @@ export interface CommitterOptions {
   written: Map<string, SegmentContent>;
   /** The segment of our own log with the highest number that is known, and the highest clock seen. */
   position: () => { last: IndexedSegment | null; clock: bigint };
-  /** Whether the index knows a segment. */
-  isEntered: (address: Address) => boolean;
+  /** Something that is the same as long as no segment is entered. */
+  logs: () => unknown;
+  /** The index's row of a segment, null if it knows none. */
+  rowOf: (address: Address) => number | null;
+  /** Told of segments that were entered, as whoever opens them would find them. */
+  onEntered?: (row: number, opened: { segment: Segment; bodies: readonly Body[] }) => void;
 }
 
 /** Appends records to this node's log. */
@@ -180,33 +194,35 @@ export class Committer {
   }
 
   async #write(round: readonly Waiting[]): Promise<void> {
-    const { store, written } = this.#options;
+    const { store, written, logs } = this.#options;
+    const segments: MadeSegment[] = [];
     // Where the index has yet to take a segment of ours, the next one would get its numbers: the log would fork.
-    await (this.#isUnsure ? store.flush() : store.sync());
-    this.#isUnsure = true;
-    const { last, clock } = this.#options.position();
-    let end: LogEnd = {
-      sequence: BigInt(last === null ? 1 : last.first + last.count),
-      previous: last?.lastId ?? NO_RECORD,
-      clock,
-    };
-    const segments: { batch: Waiting[]; address: Address; committed: Committed[] }[] = [];
+    const syncing = this.#isUnsure ? store.flush() : store.sync();
+    syncing.catch(() => {/* thrown below */});
     try {
-      for (const batch of segmentsOf(round)) {
-        const { address, bytes, committed } = this.#make(batch, end);
-        segments.push({ batch, address, committed });
+      await Promise.resolve(); // the disk has begun by then: they are made while it works on what they name
+      for (let known: unknown = null; known !== logs();) {
+        for (const { address } of segments.splice(0)) written.delete(toHex(address));
+        known = logs();
+        for (const segment of this.#makeAll(round)) segments.push(segment);
+        await syncing;
+      }
+      this.#isUnsure = true;
+      for (const { address, bytes } of segments) {
         await store.put({ kind: "segment", address, pieces: [bytes] });
-        const { id, clock } = committed.at(-1)!;
-        end = { sequence: end.sequence + BigInt(batch.length), previous: id, clock };
       }
       await store.flush();
     } finally {
       for (const { address } of segments) written.delete(toHex(address));
     }
-    if (!segments.every(({ address }) => this.#options.isEntered(address))) {
-      throw new VaultError("failed", "Cannot commit: what was written was not found again", {
-        hint: "run `govault doctor`",
-      });
+    for (const { address, segment, batch } of segments) {
+      const row = this.#options.rowOf(address);
+      if (row === null) {
+        throw new VaultError("failed", "Cannot commit: what was written was not found again", {
+          hint: "run `govault doctor`",
+        });
+      }
+      this.#options.onEntered?.(row, { segment, bodies: batch.map(({ draft }) => draft.body) });
     }
     this.#isUnsure = false;
     for (const { batch, committed } of segments) {
@@ -214,11 +230,27 @@ export class Committer {
     }
   }
 
+  /** Makes segments of all these records, behind the end of the log. */
+  *#makeAll(round: readonly Waiting[]): Generator<MadeSegment> {
+    const { last, clock } = this.#options.position();
+    let end: LogEnd = {
+      sequence: BigInt(last === null ? 1 : last.first + last.count),
+      previous: last?.lastId ?? NO_RECORD,
+      clock,
+    };
+    for (const batch of segmentsOf(round)) {
+      const segment = this.#make(batch, end);
+      yield segment;
+      const { id, clock } = segment.committed.at(-1)!;
+      end = { sequence: end.sequence + BigInt(batch.length), previous: id, clock };
+    }
+  }
+
   /** Makes the segment of records that follow the end of the log. */
   #make(
     batch: readonly Waiting[],
     { sequence, previous, clock: highest }: LogEnd,
-  ): { address: Address; bytes: Bytes; committed: Committed[] } {
+  ): MadeSegment {
     const { keys, node, clock, written } = this.#options;
     const sealed = batch.some(({ draft }) => hasBody(draft.body.kind))
       ? keys.body.sealSync(concatBytes(batch.map(({ encoded }) => encoded)))
@@ -252,7 +284,7 @@ export class Committer {
     if (records.every(({ kind }) => kind !== "prune")) {
       written.set(toHex(address), { address, segment, sizes, prunes: new Map() });
     }
-    return { address, bytes, committed };
+    return { batch, address, bytes, committed, segment };
   }
 }
 

@@ -7,6 +7,7 @@
 
 import {
   type Address,
+  afterThisTurn,
   COPIES_TIMEOUT_MS,
   COPY_NEEDS_MAX,
   COPY_NEEDS_WAITING_MAX,
@@ -77,7 +78,7 @@ export class BackgroundCopies {
   async #run(): Promise<void> {
     const { nodeId: node } = this.#context;
     const { signal } = this.#stop;
-    await Promise.resolve();
+    await afterThisTurn(); // whoever waits for what was put hears first that it is durable
     while (this.#waiting.length > 0 && !signal.aborted) {
       const needs = this.#waiting.splice(0, COPY_NEEDS_MAX);
       try {

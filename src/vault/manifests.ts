@@ -52,7 +52,8 @@ export async function putSealed(
   { address, header, body, length: sealedLength }: Sealed,
   { id, length }: { id: Bytes; length: number },
 ): Promise<{ fields: ReferenceFields; addedBytes: number }> {
-  const added = await context.store.put({ kind: "sealed", address, pieces: [header, body] });
+  const pieces = [header, body];
+  const added = await context.store.put({ kind: "sealed", address, pieces, lent: pieces });
   return { fields: { id, address, length, sealedLength }, addedBytes: added ? sealedLength : 0 };
 }
 

@@ -332,8 +332,9 @@ async function assemble(
     const nodeId = sha256(node.publicKey);
     const position = () =>
       database.guard(() => ({ last: index.lastSegment(nodeId), clock: index.totals().clock }));
-    const isEntered = (address: Bytes) => database.guard(() => index.findSegment(address) !== null);
+    const rowOf = (address: Bytes) => database.guard(() => index.findSegment(address)?.row ?? null);
     const read = (address: Bytes) => findObject({ store }, address, "segment");
+    const segments = new SegmentReader({ keys, index, database, read });
     const ciphers = new ChunkCiphers(keys.chunk, masterKey, { hasThreads });
     const smallFiles = new SmallFiles(keys.chunk, masterKey);
     const context = {
@@ -349,7 +350,7 @@ async function assemble(
       database,
       store,
       index,
-      segments: new SegmentReader({ keys, index, database, read }),
+      segments,
       committer: new Committer({
         keys,
         node,
@@ -357,7 +358,9 @@ async function assemble(
         store,
         written: entrance.written,
         position,
-        isEntered,
+        logs: () => database.guard(() => index.allLogs()),
+        rowOf,
+        onEntered: (row, opened) => segments.keep(row, opened),
       }),
       turns: new Turns(),
       gate: new Gate({ isDue: () => store.hasFailed, mend: () => store.revive() }),

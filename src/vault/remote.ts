@@ -20,7 +20,15 @@ export interface RemoteObjects {
     options?: { signal?: AbortSignal; isUnchecked?: boolean },
   ): Promise<Bytes | null>;
   /** Says that an object was just put here, ahead of the record that will name it. Returns at once. */
-  offer(object: { kind: ObjectKind; address: Address; length: number }): void;
+  offer(
+    object: {
+      kind: ObjectKind;
+      address: Address;
+      length: number;
+      /** Its bytes, to be borrowed by `lendBytes` before this returns. */
+      pieces?: readonly Bytes[] | undefined;
+    },
+  ): void;
   /**
    * Makes other nodes hold objects durably, once they know the log so far; resolves with the least number of nodes that
    * hold any one of them, this one included, as soon as there are `copies` or no more can come.

@@ -33,6 +33,8 @@ import type { RecordIndex, SegmentContent } from "./record_index.ts";
 const OPENED_BYTES_MAX = 16 * 1024 * 1024;
 /** A record and its body, decoded: about. */
 const OPENED_RECORD_BYTES = 1024;
+/** Segments of more records are not kept open when they are written. */
+const KEPT_RECORDS_MAX = 16;
 
 /** Reads a stored object at once, or null. */
 export type ReadObject = (address: Address) => Bytes | null;
@@ -130,6 +132,18 @@ export class SegmentReader {
     };
     this.#keep(row, opened);
     return opened;
+  }
+
+  /**
+   * Keeps open what was just written and entered: the next version of a key looks at the one before. Of a tree's segments
+   * few are looked at again, and they are large.
+   */
+  keep(row: number, { segment, bodies }: { segment: Segment; bodies: readonly Body[] }): void {
+    if (bodies.length > KEPT_RECORDS_MAX) return;
+    if (this.#rebuilds !== this.#context.database.rebuilds.count) this.#forget();
+    const { sealedBodies } = segment;
+    const length = sealedBodies.length + bodies.length * OPENED_RECORD_BYTES;
+    this.#keep(row, { segment, bodies: () => bodies, length });
   }
 
   #forget(): void {

@@ -1,5 +1,12 @@
 import { assert, assertEquals } from "@std/assert";
-import { freeBytes, leaveCopy, ownWhole, spareBuffer, takeBytes } from "../../src/base/mod.ts";
+import {
+  freeBytes,
+  leaveCopy,
+  lendBytes,
+  ownWhole,
+  spareBuffer,
+  takeBytes,
+} from "../../src/base/mod.ts";
 
 Deno.test("freeBytes: nobody can use what was freed, whoever has its memory since", () => {
   while (spareBuffer(256 * 1024) !== null);
@@ -25,6 +32,22 @@ Deno.test("freeBytes: leaves a view of a larger buffer alone, and keeps only so 
   let kept = 0;
   while (spareBuffer(200_000) !== null) kept++;
   assert(kept > 0 && kept <= 8, `${kept} are kept`);
+});
+
+Deno.test("lendBytes: what is lent is freed when the last who borrowed it is done, if it is to be", () => {
+  const bytes = new Uint8Array(200_000).fill(3);
+  const ends = [lendBytes(bytes), lendBytes(bytes)];
+  freeBytes(bytes);
+  ends[0]!();
+  assertEquals([bytes.length, bytes[199_999]], [200_000, 3]);
+  ends[1]!();
+  assertEquals(bytes.length, 0);
+  const kept = new Uint8Array(200_000);
+  lendBytes(kept)();
+  assertEquals(kept.length, 200_000); // nobody has freed it
+  freeBytes(kept);
+  assertEquals(kept.length, 0);
+  while (spareBuffer(200_000) !== null);
 });
 
 Deno.test("leaveCopy: the collector is sent for after each few MiB, where it can be", () => {

@@ -128,3 +128,21 @@ Deno.test("ControlConnection.send: messages go whole and in order, though nobody
   assertEquals(stream.taken, MESSAGES.slice(2).flatMap((message) => [...encodeControl(message)]));
   assertEquals(connection.waitingBytes, 0);
 });
+
+Deno.test("ControlConnection.sendSoon: goes with what is said next, before it, or else by itself", async () => {
+  const stream = streamOf(new Uint8Array(0));
+  const writes: number[] = [];
+  stream.write = (bytes) => Promise.resolve(writes[writes.push(bytes.length) - 1]!);
+  const connection = new ControlConnection(stream);
+  const [output, exit] = [MESSAGES[9]!, MESSAGES[12]!];
+  const lengthOf = (...messages: ControlMessage[]) =>
+    messages.reduce((sum, message) => sum + encodeControl(message).length, 0);
+  connection.sendSoon(output);
+  connection.sendSoon(output);
+  assertEquals(connection.waitingBytes, lengthOf(output, output));
+  await connection.send(exit);
+  assertEquals(writes, [lengthOf(output, output, exit)]);
+  connection.sendSoon(output);
+  while (writes.length < 2) await new Promise((resolve) => setTimeout(resolve, 0));
+  assertEquals([writes[1], connection.waitingBytes], [lengthOf(output), 0]);
+});

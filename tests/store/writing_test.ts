@@ -77,6 +77,24 @@ Deno.test("PackStore.flush: what is written while packs are synced does not coun
   await store.close();
 });
 
+Deno.test("PackStore.flush: enters what is durable already while the disk works on the rest", async () => {
+  const { store, disk } = await openStore(new MemoryDisk());
+  const [first, second] = [makeObject(1), makeObject(2)];
+  store.putSync(first);
+  await store.sync();
+  store.putSync(second);
+  const found = () => [first, second].map(({ address }) => store.index.find(address) !== null);
+  let whenSynced: boolean[] = [];
+  disk.onCall = ({ name }) => {
+    if (name === "sync") queueMicrotask(() => whenSynced = found());
+  };
+  assertEquals(found(), [false, false]);
+  await store.flush();
+  assertEquals(whenSynced, [true, false]);
+  assertEquals(found(), [true, true]);
+  await store.close();
+});
+
 Deno.test("PackStore.flush: a pack that fills up while it is synced stays open until all of it is durable", async () => {
   const disk = new MemoryDisk();
   const { store } = await openStore(disk);
@@ -146,10 +164,10 @@ Deno.test("PackStore.revive: where the index takes nothing either, what is durab
   await store.sync();
   await putAll(store, [makeObject(2)]);
   disk.spaceLeft = 10;
+  isFull = true;
   await assertRejects(() => store.flush(), VaultError, "disk is full");
 
   disk.spaceLeft = Infinity;
-  isFull = true;
   await assertRejects(() => store.revive(), VaultError, "Cannot use the index");
   assertEquals([store.hasFailed, store.isDurable(segment.address)], [false, false]);
   await assertHolds(store, [segment]);

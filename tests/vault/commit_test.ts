@@ -13,11 +13,21 @@ import { decodeSegment, type Segment } from "../../src/log/mod.ts";
 import { deriveVaultKeys } from "../../src/seal/mod.ts";
 import { IndexDatabase } from "../../src/store/mod.ts";
 import { Committer, type Draft } from "../../src/vault/commit.ts";
+import type { IndexedSegment } from "../../src/vault/record_index.ts";
 import { homeWithVault, keyNames, withVault } from "./helpers.ts";
 
-/** A committer over a store in memory that notes what it is asked for. */
-function newCommitter() {
-  const store = { steps: [] as string[], segments: [] as Segment[], failure: null as Error | null };
+/**
+ * A committer over a store in memory that notes what it is asked for.
+ *
+ * @param log the log that it goes on with, as far as it is known; changes count
+ */
+function newCommitter(log = { changes: 0, last: null as IndexedSegment | null, clock: 0n }) {
+  const store = {
+    steps: [] as string[],
+    segments: [] as Segment[],
+    failure: null as Error | null,
+    whileSyncing: () => Promise.resolve(),
+  };
   const stored = new Set<string>();
   const node = new Ed25519Signer(new Uint8Array(32).fill(2));
   const committer = new Committer({
@@ -31,15 +41,19 @@ function newCommitter() {
         store.steps.push("put");
         return Promise.resolve(true);
       },
-      sync: () => Promise.resolve(void store.steps.push("sync")),
+      sync: () => {
+        store.steps.push("sync");
+        return store.whileSyncing();
+      },
       flush() {
         store.steps.push("flush");
         return store.failure === null ? Promise.resolve() : Promise.reject(store.failure);
       },
     },
     written: new Map(),
-    position: () => ({ last: null, clock: 0n }),
-    isEntered: (address) => stored.has(toHex(address)),
+    position: () => log,
+    logs: () => log.changes,
+    rowOf: (address) => stored.has(toHex(address)) ? 1 : null,
   });
   return { committer, store };
 }
@@ -63,6 +77,21 @@ Deno.test("Committer: what fits no segment goes on in the next, in one round, an
   assert(store.segments.slice(1).every(({ previous }, i) => isNext(previous, i)));
   assert(committed.every(({ clock }, i) => i === 0 || clock > committed[i - 1]!.clock));
   assertEquals(store.steps, ["sync", "put", "put", "put", "flush"]);
+});
+
+Deno.test("Committer: what comes into the log while the data is made durable goes before the record", async () => {
+  const log = { changes: 0, last: null as IndexedSegment | null, clock: 0n };
+  const { committer, store } = newCommitter(log);
+  const lastId = new Uint8Array(32).fill(9);
+  store.whileSyncing = async () => {
+    await Promise.resolve();
+    const last = { first: 1, count: 5, lastId } as IndexedSegment;
+    Object.assign(log, { changes: 1, last, clock: 1n << 60n });
+  };
+  const [committed] = await committer.commitAll(drafts(1));
+  assertEquals(store.segments.map(({ firstSequence }) => firstSequence), [6n]);
+  assertEquals(store.segments[0]!.previous, lastId);
+  assert(committed!.clock > 1n << 60n);
 });
 
 Deno.test("Committer: waits for those that are expected, and for one that is alone for nobody", async () => {
