@@ -192,7 +192,9 @@ export const LIAR_MS = 10 * 60_000;
 
 /** Bytes on their way to one peer ahead of being asked for: nearly all that {@link CHANNEL_ASK_BYTES_MAX} lets through. */
 export const PUSH_BYTES_IN_FLIGHT = 15 * 1024 * 1024;
-/** Objects that wait to be pushed to one peer: their bytes, of which none are in memory; what is over is left to `keep`. */
+/** Bytes of objects that wait to be pushed, or are on their way, and need not be read back as they are still in memory. */
+export const PUSH_HELD_BYTES = 24 * 1024 * 1024;
+/** Objects that wait to be pushed to one peer: their bytes; what is over is left to `keep`. */
 export const PUSH_QUEUE_BYTES = 64 * 1024 * 1024;
 /** Objects that wait to be pushed to one peer. */
 export const PUSH_QUEUE_OBJECTS = 4096;

@@ -75,6 +75,8 @@ export interface EventEntry<N extends EventName> {
   readonly event: Codec<Events[N]>;
 }
 
+const NO_BYTES: Bytes = new Uint8Array(0);
+
 const KIND_NUMBERS: Readonly<Record<WireKind, number>> = { sealed: 1, public: 2, segment: 3 };
 const KINDS: readonly (WireKind | undefined)[] = [undefined, "sealed", "public", "segment"];
 
@@ -353,10 +355,10 @@ export const REQUESTS: { readonly [N in RequestName]: RequestEntry<N> } = {
     timeoutMs: REQUEST_TIMEOUT_MS,
     ask: {
       bytesMax: 1 + HASH_BYTES + FRAME_BYTES_MAX,
-      encode: ({ kind, address, bytes }) => {
-        checkLength(bytes.length);
-        const writer = new ByteWriter(1 + HASH_BYTES).u8(KIND_NUMBERS[kind]);
-        return [writeHash(writer, address, "an address").finish(), bytes];
+      encode: ({ kind, address, head = NO_BYTES, bytes }) => {
+        checkLength(head.length + bytes.length);
+        const writer = new ByteWriter(1 + HASH_BYTES + head.length).u8(KIND_NUMBERS[kind]);
+        return [writeHash(writer, address, "an address").raw(head).finish(), bytes];
       },
       decode: (reader) => ({
         kind: readKind(reader),

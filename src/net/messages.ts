@@ -79,7 +79,11 @@ export interface Requests {
     reply: { held: readonly boolean[] };
   };
   /** An object on offer, ahead of the record that will name it. Not durable when answered; `false`: not wanted. */
-  push: { ask: { kind: WireKind; address: Address; bytes: Bytes }; reply: { isTaken: boolean } };
+  push: {
+    /** `head`: of one that is sent the first bytes, if they lie apart from the others. */
+    ask: { kind: WireKind; address: Address; head?: Bytes; bytes: Bytes };
+    reply: { isTaken: boolean };
+  };
   /** A message between people or scripts, signed by its sender. */
   mail: { ask: { letter: Bytes }; reply: Record<string, never> };
   /** The network's newest secret, signed by its authority. */

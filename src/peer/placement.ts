@@ -110,6 +110,10 @@ export class Placement {
 
   /** Whether placement gives an object to a member. */
   isHolder(node: NodeId, address: Address): boolean {
+    // Where all hold everything nobody need draw.
+    if (this.#present.length <= this.replicas) {
+      return this.#present.some((member) => equalBytes(member.node, node));
+    }
     return this.holders(address).some((holder) => equalBytes(holder, node));
   }
 }

@@ -7,9 +7,12 @@
 
 import {
   type Address,
+  type Bytes,
   freeBytes,
+  lendBytes,
   type NodeId,
   PUSH_BYTES_IN_FLIGHT,
+  PUSH_HELD_BYTES,
   PUSH_QUEUE_BYTES,
   PUSH_QUEUE_OBJECTS,
 } from "../base/mod.ts";
@@ -31,13 +34,29 @@ export interface Offer {
   readonly address: Address;
   /** Bytes. */
   readonly length: number;
+  /** Its bytes, if they can be borrowed. */
+  readonly pieces?: readonly Bytes[] | undefined;
+}
+
+/** The bytes of an object, borrowed, in two pieces. */
+interface Borrowed {
+  readonly head: Bytes;
+  readonly bytes: Bytes;
+  /** To be called once. `isUnused`: nobody will look at them any more. */
+  end(how: { isUnused: boolean }): void;
+}
+
+/** What waits to be pushed. */
+interface Queued extends Omit<Offer, "pieces"> {
+  /** `null`: they have to be read. */
+  readonly borrowed: Borrowed | null;
 }
 
 /** What is on its way to one peer. */
 interface Line {
   readonly peer: MeshPeer;
   readonly gate: Gate;
-  queue: Offer[];
+  queue: Queued[];
   queueBytes: number;
   isAsking: boolean;
   /** What is queued or under way, with what to call when it is settled; by address. */
@@ -56,6 +75,7 @@ export interface PusherOptions {
 export class Pusher {
   readonly #options: PusherOptions;
   readonly #lines = new Map<string, Line>();
+  #heldBytes = 0;
 
   constructor(options: PusherOptions) {
     this.#options = options;
@@ -69,7 +89,8 @@ export class Pusher {
       const line = this.#lineTo(peer);
       if (line.open.has(keyOf(offer.address)) || !hasRoom(line, offer)) continue;
       line.open.set(keyOf(offer.address), []);
-      line.queue.push(offer);
+      const { pieces, ...queued } = offer;
+      line.queue.push({ ...queued, borrowed: this.#borrow(pieces) });
       line.queueBytes += offer.length;
       this.#ask(line);
     }
@@ -101,8 +122,23 @@ export class Pusher {
     const line = this.#lines.get(keyOf(node));
     if (line === undefined) return;
     this.#lines.delete(keyOf(node));
-    line.queue = [];
+    for (const { borrowed } of line.queue.splice(0)) borrowed?.end({ isUnused: true });
     for (const key of [...line.open.keys()]) settle(line, key);
+  }
+
+  /** Borrows the bytes of an object, if it has two pieces and not too much is held already. */
+  #borrow([head, bytes, ...more]: readonly Bytes[] = []): Borrowed | null {
+    if (head === undefined || bytes === undefined || more.length > 0) return null;
+    const length = head.length + bytes.length;
+    if (this.#heldBytes + length > PUSH_HELD_BYTES) return null;
+    this.#heldBytes += length;
+    const loans = [lendBytes(head), lendBytes(bytes)];
+    const end = ({ isUnused }: { isUnused: boolean }) => {
+      this.#heldBytes -= length;
+      // What a message that was called off midway is yet to send stays until nothing knows of it.
+      if (isUnused) { for (const giveBack of loans) giveBack(); }
+    };
+    return { head, bytes, end };
   }
 
   #lineTo(peer: MeshPeer): Line {
@@ -135,35 +171,57 @@ export class Pusher {
   }
 
   async #sendQueued(line: Line, signal: AbortSignal): Promise<void> {
-    const offers = line.queue;
-    line.queue = [];
-    const addresses = offers.map(({ address }) => address);
-    const { held } = await line.peer.channel.request("have", { addresses, heads: [] }, { signal });
-    for (const [i, offer] of offers.entries()) {
-      line.queueBytes -= offer.length;
-      if (held[i] || this.#lines.get(keyOf(line.peer.node)) !== line) {
-        settle(line, keyOf(offer.address));
-        continue;
-      }
-      const leave = await line.gate.enter(offer.length, signal);
-      this.#options.tasks.start("push an object", async (signal) => {
-        try {
-          await this.#send(line, offer, signal);
-        } catch {
-          // Refused or cut off: `keep` and repair go on from here.
-        } finally {
-          leave();
+    const offers = line.queue.splice(0);
+    try {
+      const addresses = offers.map(({ address }) => address);
+      const ask = { addresses, heads: [] };
+      const { held } = await line.peer.channel.request("have", ask, { signal });
+      for (let i = 0; offers.length > 0; i++) {
+        const offer = offers[0]!;
+        line.queueBytes -= offer.length;
+        if (held[i] || this.#lines.get(keyOf(line.peer.node)) !== line) {
           settle(line, keyOf(offer.address));
+          offer.borrowed?.end({ isUnused: true });
+        } else {
+          const leave = await line.gate.enter(offer.length, signal);
+          this.#sendInside(line, offer, leave);
         }
-      });
+        offers.shift();
+      }
+    } finally {
+      for (const { borrowed } of offers) borrowed?.end({ isUnused: true });
     }
   }
 
-  async #send(line: Line, { kind, address }: Offer, signal: AbortSignal): Promise<void> {
+  #sendInside(line: Line, offer: Queued, leave: () => void): void {
+    this.#options.tasks.start("push an object", async (signal) => {
+      let isUnused = false;
+      try {
+        await this.#send(line, offer, signal);
+        isUnused = true; // all of it has been sent, or there would be no answer
+      } catch {
+        // Refused or cut off: `keep` and repair go on from here.
+      } finally {
+        offer.borrowed?.end({ isUnused });
+        leave();
+        settle(line, keyOf(offer.address));
+      }
+    });
+  }
+
+  async #send(line: Line, offer: Queued, signal: AbortSignal): Promise<void> {
+    const { address, borrowed } = offer;
+    const kind = wireKind(offer.kind);
+    const { channel } = line.peer;
+    if (borrowed !== null) {
+      const { head, bytes } = borrowed;
+      await channel.request("push", { kind, address, head, bytes }, { signal });
+      return;
+    }
     const bytes = await this.#options.store.get(address);
     if (bytes === null) return;
-    await line.peer.channel.request("push", { kind: wireKind(kind), address, bytes }, { signal });
-    freeBytes(bytes); // all of it has been sent, or there would be no answer
+    await channel.request("push", { kind, address, bytes }, { signal });
+    freeBytes(bytes);
   }
 }
 

@@ -2,6 +2,7 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import {
   AHEAD_BYTES_MAX,
   FRAME_BYTES_MAX,
+  freeBytes,
   HAVE_ADDRESSES_MAX,
   KEEP_NEEDS_MAX,
   KEEPS_PER_PEER_MAX,
@@ -143,6 +144,23 @@ Deno.test("push: is taken if it is ours to hold and new, and is not durable yet"
     net.setMembers([...net.view().members]);
     assertEquals(await push(2), { isTaken: false });
     assert(!b!.holds(sha256(someBytes(2))));
+  });
+});
+
+Deno.test("offer: pushes what it can borrow, whole though its owner frees it, and reads nothing back", async () => {
+  await withNet(["a", "b"], async (_net, a, b) => {
+    a!.store.get = () => Promise.reject(new Error("read back"));
+    const addresses = [1, 2, 3].map((seed) => {
+      const bytes = someBytes(seed, 200_000);
+      const address = sha256(bytes);
+      const pieces = [bytes.slice(0, 40), bytes.slice(40)];
+      a!.replication.remote.offer({ kind: "sealed", address, length: bytes.length, pieces });
+      for (const piece of pieces) freeBytes(piece);
+      assertEquals(pieces[1]!.length, bytes.length - 40); // it is on its way
+      return address;
+    });
+    await until(() => addresses.every((address) => b!.holds(address)), "all have come");
+    assertEquals(await b!.store.get(addresses[2]!), someBytes(3, 200_000));
   });
 });
 
