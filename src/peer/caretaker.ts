@@ -33,6 +33,8 @@ export interface CaretakerOptions {
   /** Whether a peer knows the same records as we do. */
   isEqual: (peer: MeshPeer) => boolean;
   onDamaged: (addresses: readonly Address[]) => void;
+  /** Told of a damaged object that was made whole here. */
+  onMended: (address: Address) => void;
 }
 
 /** Scrubs and collects. */
@@ -81,7 +83,7 @@ export class Caretaker {
   }
 
   async #scrubForever(): Promise<void> {
-    const { upkeep, clock, tasks, onDamaged } = this.#options;
+    const { upkeep, clock, tasks, onDamaged, onMended } = this.#options;
     const rate = this.#options.scrubRate ?? SCRUB_BYTES_PER_SECOND;
     while (true) {
       const beganMs = clock.now();
@@ -96,6 +98,7 @@ export class Caretaker {
           cursor = step.next;
           isThrough = cursor === null;
           if (step.damaged.length > 0) onDamaged(step.damaged);
+          for (const address of step.mended) onMended(address);
           // One object may be larger than a step.
           await tasks.sleep(Math.max(0, Math.ceil(1000 * step.checkedBytes / rate) - restMs));
         } catch (error) {

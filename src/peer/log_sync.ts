@@ -47,6 +47,8 @@ export interface LogSyncOptions {
   tasks: Tasks;
   entry: SegmentEntry;
   counted: CountedHeads;
+  /** Makes a segment that is damaged here whole, if that can be done. */
+  mend: (address: Address) => Promise<boolean>;
 }
 
 /** What a peer said of a log. `digest` is `null` if it did not say. */
@@ -131,16 +133,19 @@ export class LogSync {
   }
 
   async segments(ask: Requests["segments"]["ask"]): Promise<Requests["segments"]["reply"]> {
-    const { ledger, store, tasks } = this.#options;
+    const { ledger, store, tasks, mend } = this.#options;
     const segments: Bytes[] = [];
     const slices = tasks.slices();
     let bytes = 0;
     for (const { address } of ledger.segmentsAfter(ask.node, ask.after, SEGMENTS_MAX)) {
       const length = store.stat(address)?.length ?? 0;
       if (segments.length > 0 && bytes + length > SEGMENTS_REPLY_BYTES) break;
-      const segment = await store.get(address);
-      if (segment === null || !equalBytes(sha256(segment), address)) {
+      let segment = await this.#whole(address);
+      if (segment === null) {
         if (segments.length > 0) break;
+        if (await mend(address)) segment = await this.#whole(address);
+      }
+      if (segment === null) {
         throw new VaultError("damaged", `Cannot give segment ${shortHex(address)}: it is lost`);
       }
       segments.push(segment);
@@ -148,6 +153,11 @@ export class LogSync {
       if (slices.isOver()) await slices.next();
     }
     return { segments };
+  }
+
+  async #whole(address: Address): Promise<Bytes | null> {
+    const bytes = await this.#options.store.get(address);
+    return bytes !== null && equalBytes(sha256(bytes), address) ? bytes : null;
   }
 
   segmentList(ask: Requests["segmentList"]["ask"]): Requests["segmentList"]["reply"] {

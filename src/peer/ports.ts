@@ -106,12 +106,16 @@ export interface Upkeep {
   ): Promise<number>;
   /**
    * Reads stored objects from `cursor` on and checks their bytes, about `bytesMax` of them; damaged ones are forgotten, so
-   * that they can be fetched again. `next` is `null` at the end.
+   * that they can be fetched again, but for those that could be made whole here: they are `mended`. `next` is `null` at the end.
    */
   scrub(
     cursor: string | null,
     bytesMax: number,
-  ): Promise<{ next: string | null; checkedBytes: number; damaged: Address[] }>;
+  ): Promise<
+    { next: string | null; checkedBytes: number; damaged: Address[]; mended: readonly Address[] }
+  >;
+  /** Makes a record that is damaged here whole, where it can be done without others; says whether it is. */
+  mend(address: Address): Promise<boolean>;
   /** Bytes of all packs. */
   storedBytes(): number;
 }

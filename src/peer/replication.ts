@@ -151,6 +151,8 @@ export class Replication {
     const onFailure = (action: string, error: unknown) =>
       onEvent({ kind: "failed", action, error });
     const notice = (text: string) => onEvent({ kind: "notice", text });
+    const onHealed = (address: Uint8Array) =>
+      notice(`object ${shortHex(address)} was damaged and is whole again`);
     const tasks = this.#tasks = new Tasks({ clock, timers, onFailure });
     const onLiar = (node: NodeId, address: Uint8Array) =>
       onEvent({ kind: "refused", node, reason: `wrong bytes for object ${shortHex(address)}` });
@@ -170,6 +172,11 @@ export class Replication {
     const counted = this.#counted = new CountedHeads(ledger, () => mesh.view());
     const logs = this.#logs = new LogSync({
       ...{ mesh, ledger, store, clock, timers, tasks, entry, counted },
+      mend: async (address) => {
+        const isWhole = await upkeep.mend(address);
+        if (isWhole) onHealed(address);
+        return isWhole;
+      },
     });
     const exchange = new Exchange({
       ...{ mesh, ledger, store, placement, incoming, fetcher, logs, pins, onLiar },
@@ -182,7 +189,7 @@ export class Replication {
     });
     const repair = this.#repair = new Repair({
       ...{ mesh, ledger, store, placement, fetcher, incoming, clock, timers, tasks },
-      onHealed: (address) => notice(`object ${shortHex(address)} was damaged and is whole again`),
+      onHealed,
     });
     this.#surplus = new Surplus({
       ...{ mesh, ledger, store, upkeep, placement, clock, tasks },
@@ -195,6 +202,7 @@ export class Replication {
       ...(options.scrubRate === undefined ? {} : { scrubRate: options.scrubRate }),
       isEqual: (peer) => logs.isEqual(peer),
       onDamaged: (addresses) => repair.addDamaged(addresses),
+      onMended: onHealed,
     });
     this.#health = new Health({
       ...{ mesh, placement, repair, tasks, clock },

@@ -7,6 +7,7 @@
 export * from "./chunk_store.ts";
 export * from "./collect.ts";
 export * from "./database.ts";
+export { flipBack, flipBackCost, headerBeforeFlip } from "./flipped_bit.ts";
 export * from "./frame.ts";
 export * from "./frame_index.ts";
 export * from "./memory_store.ts";

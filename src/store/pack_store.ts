@@ -482,18 +482,19 @@ export class PackStore implements ChunkStore {
    * others, but for those that are to be spared. What a crash leaves is either the old frames or the new ones, or both.
    *
    * @param isSpared asked in the very moment in which the frame would be forgotten
+   * @param bytesOf what is written of those that are kept, checked where it isn't what lies there
    * @returns how many were spared: they stay where they are
    */
   relocate(
     kept: readonly FrameRow[],
     forgotten: readonly FrameRow[],
     isSpared: (frame: FrameRow) => boolean = () => false,
+    bytesOf: (frame: FrameRow) => Bytes = (frame) => this.readFrame(frame),
   ): Promise<number> {
     return this.#inTurn(async () => {
-      const moved = kept.map((frame) => {
-        const place = this.#appender.append({ ...frame, pieces: [this.readFrame(frame)] });
-        return { ...frame, ...place, bytes: null };
-      });
+      const copy = (frame: FrameRow) =>
+        this.#appender.append({ ...frame, pieces: [bytesOf(frame)] });
+      const moved = kept.map((frame) => ({ ...frame, ...copy(frame), bytes: null }));
       // A pack's indexed length must not pass over frames that are not indexed: what waits goes along.
       const batch = this.#pending.all();
       await this.#appender.sync();

@@ -14,6 +14,7 @@ import {
 } from "../base/mod.ts";
 import { type FrameRow, matchesAddress } from "../store/mod.ts";
 import type { VaultContext } from "./context.ts";
+import { FlippedBits } from "./flipped.ts";
 import { chooseMarked, collectCaughtUp } from "./garbage.ts";
 import { type Marking, markLive } from "./marking.ts";
 import { carryForHeirs } from "./prune.ts";
@@ -27,9 +28,11 @@ export class Upkeep {
 
   /** What is live, of a collection that had to give way. */
   #marking: Marking | null = null;
+  readonly #flipped: FlippedBits;
 
   constructor(context: VaultContext) {
     this.#context = context;
+    this.#flipped = new FlippedBits(context);
   }
 
   /**
@@ -90,17 +93,24 @@ export class Upkeep {
 
   /**
    * Reads stored objects from `cursor` on (`null`: from the first) and checks their bytes, until about `bytesMax` of them are
-   * read. Damaged ones are forgotten, so that they can be fetched again. `next` is `null` at the end.
+   * read. Damaged ones are forgotten, so that they can be fetched again, but for records and lists of which one bit flipped:
+   * those are whole after it, and `mended`. `next` is `null` at the end.
    *
    * @throws VaultError `usage` for a cursor that is none
    */
   async scrub(
     cursor: string | null,
     bytesMax: number,
-  ): Promise<{ next: string | null; checkedBytes: number; damaged: Address[] }> {
+  ): Promise<
+    { next: string | null; checkedBytes: number; damaged: Address[]; mended: readonly Address[] }
+  > {
     const { database, store } = this.#context;
-    if (cursor === null) this.#scrubbed = null; // what was put since the last time round is read in this one
     const from = parseCursor(cursor);
+    const mended: Address[] = [];
+    if (cursor === null) {
+      this.#scrubbed = null; // what was put since the last time round is read in this one
+      mended.push(...await this.#flipped.beginPass());
+    }
     const damaged: Address[] = [];
     let checkedBytes = 0;
     const packs = database.guard(() => store.index.packs()).filter((pack) =>
@@ -111,17 +121,28 @@ export class Upkeep {
       for (const frame of this.#framesOf(number)) {
         if (frame.offset <= after) continue;
         if (checkedBytes > 0 && checkedBytes + frame.length > bytesMax) {
-          return { next: `${number}:${frame.offset - 1}`, checkedBytes, damaged };
+          return { next: `${number}:${frame.offset - 1}`, checkedBytes, damaged, mended };
         }
         checkedBytes += frame.length;
         if (await this.#isWhole(frame)) continue;
+        if (await this.#flipped.mend(frame)) {
+          mended.push(frame.address);
+          continue;
+        }
         const isHere = (row: FrameRow) => row.pack === frame.pack && row.offset === frame.offset;
         if (await store.forget([frame.address], isHere) === 0) continue;
         damaged.push(frame.address);
         forgetSeen(this.#context);
       }
     }
-    return { next: null, checkedBytes, damaged };
+    return { next: null, checkedBytes, damaged, mended };
+  }
+
+  /** Makes a damaged record or list whole, if one bit of it flipped. @returns whether it is */
+  async mend(address: Address): Promise<boolean> {
+    const { database, store } = this.#context;
+    const frame = database.guard(() => store.index.find(address));
+    return frame !== null && await this.#flipped.mend(frame);
   }
 
   #framesOf(pack: number): readonly FrameRow[] {

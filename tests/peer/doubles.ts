@@ -348,13 +348,13 @@ export class TestUpkeep implements Upkeep {
     return gone.length;
   }
 
-  async scrub(cursor: string | null, bytesMax: number) {
+  async scrub(cursor: string | null, bytesMax: number): ReturnType<Upkeep["scrub"]> {
     const all = [...this.#store.stats.keys()].sort();
     const damaged: Address[] = [];
     let checkedBytes = 0;
     for (const hex of all) {
       if (cursor !== null && hex <= cursor) continue;
-      if (checkedBytes >= bytesMax) return { next: cursor, checkedBytes, damaged };
+      if (checkedBytes >= bytesMax) return { next: cursor, checkedBytes, damaged, mended: [] };
       const address = fromHex(hex);
       const bytes = (await this.#store.get(address))!;
       checkedBytes += bytes.length;
@@ -364,7 +364,11 @@ export class TestUpkeep implements Upkeep {
       }
       cursor = hex;
     }
-    return { next: null, checkedBytes, damaged };
+    return { next: null, checkedBytes, damaged, mended: [] };
+  }
+
+  mend(_address: Address): Promise<boolean> {
+    return Promise.resolve(false);
   }
 
   storedBytes(): number {

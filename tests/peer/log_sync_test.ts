@@ -1,5 +1,12 @@
 import { assert, assertEquals } from "@std/assert";
-import { type Bytes, LOG_PULLS_MAX, sha256, toHex, VaultError } from "../../src/base/mod.ts";
+import {
+  type Bytes,
+  LOG_PULLS_MAX,
+  sha256,
+  shortHex,
+  toHex,
+  VaultError,
+} from "../../src/base/mod.ts";
 import { Dice } from "../log/helpers.ts";
 import { LogWriter, someBytes } from "./doubles.ts";
 import { TestTime, until } from "./test_time.ts";
@@ -74,6 +81,30 @@ Deno.test("log sync: everyone appends at the same time", async () => {
       () => areEqual(net.nodes) && nodes.every((node) => last(nodes[0]!, node) === 20n),
       "all 60 records everywhere",
     );
+  });
+});
+
+Deno.test("log sync: a record that is damaged where it is asked for is made whole first, if it can be", async () => {
+  await withNet(["a", "b"], async (net, a, b) => {
+    net.disconnect(a!, b!);
+    for (let i = 0; i < 4; i++) await a!.write([[]]);
+    const segments = a!.ledger.segmentsAfter(a!.id, 0n, 4);
+    const { address } = segments[2]!;
+    const whole = (await a!.store.get(address))!;
+    const asked: string[] = [];
+    a!.upkeep.mend = async (address: Bytes) => {
+      asked.push(toHex(address));
+      await a!.store.remove([address]);
+      return await a!.store.put({ kind: "segment", address, pieces: [whole] });
+    };
+    await a!.store.damage(address);
+    net.connect(a!, b!);
+    await until(() => last(b!, a!) === 4n, "the records, the damaged one among them");
+    assertEquals(asked, [toHex(address)]);
+    const text = `object ${shortHex(address)} was damaged and is whole again`;
+    assertEquals(a!.eventsOf("notice").map(({ text }) => text).filter((each) => each === text), [
+      text,
+    ]);
   });
 });
 

@@ -281,6 +281,22 @@ Deno.test("scrub: one that fails is told, and the next finds what is damaged", a
   await net.stop();
 });
 
+Deno.test("scrub: a damaged object that was made whole here is told of, and not asked for", async () => {
+  await withTime(["a"], async (_net, time, a) => {
+    const [need] = await a!.storeObjects([someBytes(1)]);
+    const { address } = need!;
+    let mended = [address];
+    a!.upkeep.scrub = () => {
+      const step = { next: null, checkedBytes: 1, damaged: [], mended };
+      mended = [];
+      return Promise.resolve(step);
+    };
+    await time.pass(LIVE_SCAN_MS);
+    assertEquals(notices(a!), [`object ${shortHex(address)} was damaged and is whole again`]);
+    assertEquals(missing(a!), 0);
+  });
+});
+
 Deno.test("collect: what could not be done is tried again soon, not in an hour", async () => {
   await withTime(["a"], async (_net, time, a) => {
     const [need] = await a!.storeObjects([someBytes(1)]);

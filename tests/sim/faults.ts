@@ -5,7 +5,7 @@
  * @module
  */
 
-import { isVaultError, type NodeId, toHex } from "../../src/base/mod.ts";
+import { isVaultError, type NodeId } from "../../src/base/mod.ts";
 import { Dice } from "../soak/dice.ts";
 import {
   AWAY_MS_MAX,
@@ -28,21 +28,6 @@ import type { World } from "./world.ts";
 const NODES_MAX = 8;
 /** So often an owner is told the same. */
 const TRIES_MAX = 60;
-
-/**
- * Whether as many others as may lose something have the records that a node has. What rots before anyone has taken it is
- * gone, and with it the way of all that its author writes after it: no promise is made of that (docs/security.md).
- */
-function hasTold(world: World, node: SimNode): boolean {
-  const headsOf = ({ running }: SimNode) => running?.vault.peerSide().ledger.heads() ?? [];
-  const heads = headsOf(node);
-  const knowing = world.members().filter((other) => {
-    const lasts = new Map(headsOf(other).map(({ node: id, last }) => [toHex(id), last]));
-    return other !== node &&
-      heads.every(({ node: id, last }) => (lasts.get(toHex(id)) ?? 0n) >= last);
-  });
-  return knowing.length >= Math.min(world.replicas, world.members().length) - 1;
-}
 
 /** An owner shuts a node out that it knows: told again if its disk fails, or is another one meanwhile. */
 async function evict(world: World, owner: SimNode, node: NodeId): Promise<void> {
@@ -281,7 +266,7 @@ export const FAULTS: readonly FaultKind[] = [
         }
         await world.time.sleep(dice.below(MINUTE));
         return hit;
-      }, (node) => world.mayLose(node) && hasTold(world, node)),
+      }, (node) => world.mayLose(node)),
   },
   {
     name: "join",
