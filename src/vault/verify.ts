@@ -16,6 +16,7 @@ import {
   PACK_HEADER_BYTES,
 } from "../store/mod.ts";
 import type { VaultContext } from "./context.ts";
+import { FlippedBits } from "./flipped.ts";
 import { usersOf, walkVersions } from "./reachable.ts";
 import { forgetSeen } from "./seen.ts";
 import { inSteps, paced } from "./steps.ts";
@@ -40,6 +41,8 @@ export async function verify(context: VaultContext, options: VerifyOptions): Pro
   const { database, store } = context;
   const { signal } = options;
   await store.flush();
+  const flipped = new FlippedBits(context);
+  if (options.repair) await flipped.beginPass();
   const problems = [...context.problems];
   let repaired = 0;
   const integrity = database.integrity();
@@ -86,9 +89,12 @@ export async function verify(context: VaultContext, options: VerifyOptions): Pro
     if (foreign > 0) problems.push(`pack ${number} holds bytes that are no whole object`);
     damaged += bad.length + foreign;
     if (options.repair && bad.length + foreign > 0) {
-      repaired += foreign +
-        await context.gate.beAlone(() => takeOut(context, number, { frames, bad })) +
-        await fetchAgain(context, bad, signal);
+      const mended = await mendIn(context, flipped, bad);
+      const isLeft = (frame: FrameRow) => !mended.has(frame);
+      const left = { frames: frames.filter(isLeft), bad: bad.filter(isLeft) };
+      repaired += foreign + mended.size +
+        await context.gate.beAlone(() => takeOut(context, number, left)) +
+        await fetchAgain(context, left.bad, signal);
     }
   }
   const users = await usersOf(context, badChunks.map(({ address }) => address), signal);
@@ -180,6 +186,18 @@ async function checkFrame(
     if (error instanceof Deno.errors.NotFound) return `pack ${frame.pack} is gone`;
     throw error;
   }
+}
+
+/** Makes those whole of which one bit flipped: they lie in another pack then. */
+async function mendIn(
+  { store }: VaultContext,
+  flipped: FlippedBits,
+  bad: readonly FrameRow[],
+): Promise<Set<FrameRow>> {
+  const mended = new Set<FrameRow>();
+  await store.rotate();
+  for (const frame of bad) if (await flipped.mend(frame)) mended.add(frame);
+  return mended;
 }
 
 /**

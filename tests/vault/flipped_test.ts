@@ -151,3 +151,18 @@ Deno.test("scrub: what is too large for its bits to be tried is damaged", async 
   flipBit(large.path, large.offset + 500);
   assertEquals(await scrub(node), { mended: 0, damaged: [hex(large.address)] });
 });
+
+for (const hasIndex of [true, false]) {
+  Deno.test(`verify: repair makes a record whole in which a bit flipped, its index ${hasIndex ? "kept" : "made anew"}`, async () => {
+    await using node = await nodeWithRecords();
+    const [, { path, offset }] = framesOf(node, "segment") as [PackFrame, PackFrame];
+    flipBit(path, offset + 120, 4);
+    await reopen(node, { hasIndex });
+    const { damaged, repaired } = await node.vault.verify({ repair: true });
+    assertEquals([damaged, repaired], [1, 1]);
+    assertEquals(await keyNames(node.vault), ["a", "b", "c", "d"]);
+    await reopen(node, { hasIndex: false });
+    const found = await node.vault.verify();
+    assertEquals([found.damaged, found.missing, found.problems], [0, 0, []]);
+  });
+}
