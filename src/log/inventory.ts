@@ -46,11 +46,14 @@ export const INVENTORY_HEADER_BYTES = MAGIC.length + 4;
 export class PackedEntries implements Iterable<InventoryEntry> {
   /** The entries one after another, {@link ENTRY_BYTES} each. */
   readonly bytes: Bytes;
-  readonly #view: DataView;
 
   private constructor(bytes: Bytes) {
     this.bytes = bytes;
-    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  }
+
+  /** The one entry that such bytes are, or none: what was checked before. */
+  static single(bytes: Bytes): PackedEntries {
+    return new PackedEntries(bytes);
   }
 
   /**
@@ -84,7 +87,13 @@ export class PackedEntries implements Iterable<InventoryEntry> {
 
   /** Sealed length of entry `i`, in bytes. */
   length(i: number): number {
-    return this.#view.getUint32(i * ENTRY_BYTES + HASH_BYTES);
+    // Without a view of its own, as nearly all lists are of one entry, and there is one for each version.
+    const at = i * ENTRY_BYTES + HASH_BYTES;
+    const { bytes } = this;
+    if (!(at >= 0 && at + 4 <= bytes.length)) throw new RangeError(`there is no entry ${i}`);
+    return ((bytes[at]! << 24) | (bytes[at + 1]! << 16) | (bytes[at + 2]! << 8) |
+      bytes[at + 3]!) >>>
+      0;
   }
 
   /** Entries `start` … `end` (excluded), as a view. */
@@ -120,9 +129,7 @@ export function packEntries(entries: Iterable<InventoryEntry>): PackedEntries {
   const read = (bytes: Bytes) => {
     return PackedEntries.read(new ByteReader(bytes, "packed entries"), bytes.length / ENTRY_BYTES);
   };
-  if (unsorted.length <= ENTRY_BYTES) {
-    return read(unsorted.length === unsorted.buffer.byteLength ? unsorted : unsorted.slice());
-  }
+  if (unsorted.length <= ENTRY_BYTES) return PackedEntries.single(unsorted.slice());
 
   // Sorted are the places of the entries; the first four bytes of a hash nearly always decide.
   const view = new DataView(unsorted.buffer, unsorted.byteOffset, unsorted.byteLength);

@@ -145,6 +145,7 @@ function brokenInventory({ kind, inventory }: VersionRecord): string | null {
 
 function brokenAddresses(values: readonly Uint8Array[], what: string): string | null {
   if (values.some((value) => value.length !== HASH_BYTES)) return `${what} is not 32 bytes`;
+  if (values.length < 2) return null;
   return new Set(values.map(toHex)).size === values.length ? null : `${what} is named twice`;
 }
 

@@ -106,6 +106,23 @@ const PLACES = Array.from({ length: VALUES_AT_ONCE }, () => "?").join(", ");
 /** Rows that one statement of {@link IndexDatabase.insertAll} takes. */
 const ROWS_AT_ONCE = 32;
 
+/** Statements that insert several rows, by what they are made of. */
+const insertions = new Map<string, string>();
+
+function insertion(
+  before: string,
+  after: string,
+  { count, columns }: { count: number; columns: number },
+): string {
+  const name = `${count} ${before}`;
+  const known = insertions.get(name);
+  if (known !== undefined) return known;
+  const places = `(${Array.from({ length: columns }, () => "?").join(", ")})`;
+  const made = `${before} ${Array.from({ length: count }, () => places).join(", ")} ${after}`;
+  insertions.set(name, made);
+  return made;
+}
+
 /** A SQLite database that can be thrown away. */
 export class IndexDatabase {
   readonly #path: string;
@@ -301,17 +318,23 @@ export class IndexDatabase {
   }
 
   /**
-   * Inserts rows, many with one statement, as each call takes longer than the insertion; says how many rows it changed. What
+   * Inserts a row for each item, many with one statement, as each call takes longer than the insertion; says how many rows it changed. What
    * comes before and after the values makes the statement.
    */
-  insertAll(before: string, rows: readonly (readonly Column[])[], after = ""): number {
+  insertAll<T>(
+    before: string,
+    items: readonly T[],
+    { columnsOf, after = "" }: { columnsOf: (item: T) => readonly Column[]; after?: string },
+  ): number {
     let changed = 0;
-    for (let start = 0; start < rows.length;) {
-      const count = rows.length - start >= ROWS_AT_ONCE ? ROWS_AT_ONCE : 1;
-      const places = `(${Array.from(rows[start]!, () => "?").join(", ")})`;
-      const values = Array.from({ length: count }, () => places).join(", ");
-      const some = count === 1 ? rows[start]! : rows.slice(start, start + count).flat();
-      changed += this.run(`${before} ${values} ${after}`, ...some);
+    for (let start = 0; start < items.length;) {
+      const count = items.length - start >= ROWS_AT_ONCE ? ROWS_AT_ONCE : 1;
+      const values: Column[] = [];
+      for (let i = start; i < start + count; i++) values.push(...columnsOf(items[i]!));
+      changed += this.run(
+        insertion(before, after, { count, columns: values.length / count }),
+        ...values,
+      );
       start += count;
     }
     return changed;

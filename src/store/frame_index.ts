@@ -234,12 +234,15 @@ export class FrameIndex {
     this.#lastGiven = Math.max(this.#lastGiven, this.lastRow());
     return this.#database.insertAll(
       `INSERT INTO frames(${FRAME_COLUMNS}) VALUES`,
-      frames.map((frame) => {
-        const { address, label, kind, pack, offset, length } = frame;
-        const crc = frameChecksum(frame);
-        return [++this.#lastGiven, address, label, OBJECT_KINDS[kind], pack, offset, length, crc];
-      }),
-      "ON CONFLICT(address) DO NOTHING",
+      frames,
+      {
+        columnsOf: (frame) => {
+          const { address, label, kind, pack, offset, length } = frame;
+          const crc = frameChecksum(frame);
+          return [++this.#lastGiven, address, label, OBJECT_KINDS[kind], pack, offset, length, crc];
+        },
+        after: "ON CONFLICT(address) DO NOTHING",
+      },
     ) === frames.length;
   }
 

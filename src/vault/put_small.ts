@@ -6,7 +6,7 @@
  * @module
  */
 
-import { type Bytes, equalBytes, isVaultError, toHex } from "../base/mod.ts";
+import { type Bytes, equalBytes, freeBytes, isVaultError, leaveFiles, toHex } from "../base/mod.ts";
 import { decodeManifest, encodeManifest, ReferenceBuilder, References } from "../content/mod.ts";
 import {
   type ContentBody,
@@ -99,6 +99,7 @@ async function store(
     return each === null ? null : describe(context, each, { file: files[i] ?? null, known });
   });
   freeAll(files);
+  leaveFiles(placed.length);
   return described;
 }
 
@@ -184,10 +185,12 @@ async function sealAll(
   return files;
 }
 
-/** Frees what the files' bytes are views of: all is in the store. */
+/** Frees what the files' bytes are views of, or keeps it for others: all is in the store. */
 function freeAll(files: readonly (SealedFile | null)[]): void {
   for (const file of files) {
-    if (file?.what === "sealed" && file.bytes.buffer.byteLength > 0) file.bytes.buffer.transfer(0);
+    if (file?.what !== "sealed") continue;
+    const { buffer } = file.bytes;
+    if (buffer.byteLength > 0) freeBytes(new Uint8Array(buffer)); // once for all files of a job
   }
 }
 
@@ -292,16 +295,12 @@ function newNeeds(references: References, { manifest }: Before) {
 /** Commits what is new. */
 async function record(
   context: VaultContext,
-  described: readonly Described[],
+  described: Described[],
 ): Promise<(SmallResult | null)[]> {
-  const drafts = described.flatMap((each) =>
-    each === null || each.draft === null ? [] : each.draft
-  );
-  const committed = await context.committer.commitAll(drafts);
-  let next = 0;
-  return described.map((each) => {
-    if (each === null || each.draft === null) return each;
-    const { result, tag } = each;
-    return { result: { ...result, id: committed[next++]!.id }, tag };
-  });
+  const changed = described.filter((each) => each !== null && each.draft !== null);
+  const committing = context.committer.commitAll(changed.map((each) => each!.draft!));
+  for (const each of changed) each!.draft = null; // its body is encoded: it need not wait along
+  const committed = await committing;
+  changed.forEach((each, i) => each!.result.id = committed[i]!.id);
+  return described;
 }

@@ -5,10 +5,11 @@
  * @module
  */
 
-import type { Bytes } from "../base/mod.ts";
+import { type Bytes, spareBuffer } from "../base/mod.ts";
 import type { Sealer } from "../seal/mod.ts";
 import {
   readReply,
+  ROOM_STEP_BYTES,
   type SealedFile,
   sealFiles,
   type SealJob,
@@ -17,10 +18,10 @@ import {
 import { writeFiles, type WriteJob } from "./small_write.ts";
 
 /** So many jobs the worker has at a time: enough to do while this thread enters thousands of rows into the index. */
-const SENT_JOBS_MAX = 4;
+const SENT_JOBS_MAX = 12;
 
 /** Their files have so many bytes at most, unless it is one job. */
-const SENT_BYTES_MAX = 4 * 1024 * 1024;
+const SENT_BYTES_MAX = 8 * 1024 * 1024;
 
 /**
  * While more than these wait beside, this thread takes its share. Of what is stored it has enough to do with looking up and
@@ -34,8 +35,10 @@ const UNREADY_JOBS_MIN = 8;
 /** From this many files on a worker is worth its start, which takes some 100 ms. */
 const WORKER_FILES_MIN = 256;
 
-/** What goes to the worker: first the key, then jobs, and whether to pad. */
-export type SmallLetter = { masterKey: Bytes } | { task: number; job: SmallJob; padding: boolean };
+/** What goes to the worker: first the key, then jobs, whether to pad, and a buffer that is done with. */
+export type SmallLetter =
+  | { masterKey: Bytes }
+  | { task: number; job: SmallJob; padding: boolean; spare: ArrayBuffer | null };
 
 /** A batch of files to be sealed, or to be written. */
 export type SmallJob = { seal: SealJob } | { write: WriteJob };
@@ -113,8 +116,10 @@ export class SmallFiles {
       const task = ++this.#task;
       this.#sent.set(task, waiting);
       this.#sentBytes += waiting.bytes;
-      const letter = { task, job: waiting.job, padding: this.#sealer.isPadding };
-      this.#worker!.postMessage(letter satisfies SmallLetter);
+      // What an answer came in goes back for another.
+      const spare = "seal" in waiting.job ? spareBuffer(ROOM_STEP_BYTES) : null;
+      const letter = { task, job: waiting.job, padding: this.#sealer.isPadding, spare };
+      this.#worker!.postMessage(letter satisfies SmallLetter, spare === null ? [] : [spare]);
     }
     const next = this.#queue[0];
     if (this.#isBusy || next === undefined) return;

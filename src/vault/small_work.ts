@@ -8,7 +8,7 @@
  * @module
  */
 
-import { type Bytes, equalBytes, freeBytes, HASH_BYTES } from "../base/mod.ts";
+import { type Bytes, equalBytes, freeBytes, HASH_BYTES, takeBytes } from "../base/mod.ts";
 import type { Sealed, Sealer } from "../seal/mod.ts";
 import { sealPlain } from "./chunk_cipher.ts";
 
@@ -48,7 +48,7 @@ type Work = { id: Bytes; sealed: Sealed } | number;
 export async function sealFiles(sealer: Sealer, job: SealJob): Promise<SealReply> {
   const { paths, sizes, mtimes, known } = job;
   // One byte more than all of them have, so that one that has grown shows.
-  const plain = new Uint8Array(sizes.reduce((sum, size) => sum + size, 1));
+  const plain = takeRoom(sizes.reduce((sum, size) => sum + size, 1));
   let end = 0;
   const works = paths.map((path, i): Work | Promise<Work> => {
     const into = plain.subarray(end, end + sizes[i]! + 1);
@@ -62,8 +62,16 @@ export async function sealFiles(sealer: Sealer, job: SealJob): Promise<SealReply
     return sealPlain(sealer, chunk, id).then((sealed) => ({ id, sealed }), () => FAILED);
   });
   const files = await Promise.all(works);
-  freeBytes(plain);
+  freeBytes(new Uint8Array(plain.buffer));
   return encodeReply(files);
+}
+
+/** Rooms are made in steps of this many bytes, so that one which was kept is large enough for nearly any job. */
+export const ROOM_STEP_BYTES = 256 * 1024;
+
+/** Bytes to be written over. Buffers go round: new ones for each job would leave the allocator's heap full of holes. */
+function takeRoom(length: number): Bytes {
+  return takeBytes(Math.ceil(length / ROOM_STEP_BYTES) * ROOM_STEP_BYTES).subarray(0, length);
 }
 
 /** Fills all but the last byte of `into`, if that is just what the file has and it rests. */
@@ -81,7 +89,7 @@ function readFile(path: string, into: Bytes, mtime: number): boolean {
 
 function encodeReply(files: readonly Work[]): SealReply {
   const lengths = files.map((file) => typeof file === "number" ? file : file.sealed.length);
-  const bytes = new Uint8Array(
+  const bytes = takeRoom(
     lengths.reduce((sum, length) => sum + (length > 0 ? 2 * HASH_BYTES + length : 0), 0),
   );
   let at = 0;

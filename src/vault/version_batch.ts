@@ -64,8 +64,10 @@ export class VersionBatch {
     // In the order of their keys: rows that come to lie side by side are written side by side.
     const versions = this.#newVersions.sort((a, b) => compareBytes(a.id, b.id));
     const keys = [...this.#newKeys.values()].sort((a, b) => compareBytes(a.tag, b.tag));
-    this.#database.insertAll("INSERT INTO versions VALUES", versions.map(writeVersion));
-    this.#database.insertAll("INSERT OR REPLACE INTO keys VALUES", keys.map(writeKey));
+    this.#database.insertAll("INSERT INTO versions VALUES", versions, {
+      columnsOf: writeVersion,
+    });
+    this.#database.insertAll("INSERT OR REPLACE INTO keys VALUES", keys, { columnsOf: writeKey });
     this.#newVersions = [];
     this.#newKeys.clear();
   }

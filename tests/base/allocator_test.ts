@@ -2,6 +2,7 @@ import { assert, assertEquals } from "@std/assert";
 import {
   freeBytes,
   leaveCopy,
+  leaveFiles,
   lendBytes,
   ownWhole,
   spareBuffer,
@@ -64,5 +65,21 @@ Deno.test("leaveCopy: the collector is sent for after each few MiB, where it can
     for (let i = 0; i < 8; i++) leaveCopy(1024 * 1024);
   } finally {
     if (before !== undefined) scope.gc = before;
+  }
+});
+
+Deno.test("leaveFiles: the collector is sent for after each two thousand files, for what is old", () => {
+  const scope = globalThis as { gc?: (options: { type: string }) => void };
+  const before = scope.gc;
+  const sent: string[] = [];
+  scope.gc = ({ type }) => void sent.push(type);
+  try {
+    leaveFiles(2048); // whatever was left before
+    sent.length = 0;
+    for (let i = 0; i < 8; i++) leaveFiles(512);
+    assertEquals(sent, ["major", "major"]);
+  } finally {
+    if (before === undefined) delete scope.gc;
+    else scope.gc = before;
   }
 });
