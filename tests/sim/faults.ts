@@ -244,7 +244,12 @@ export const FAULTS: readonly FaultKind[] = [
         faults.failingShare = 0.05 + dice.below(50) / 100;
         world.trace.note(node.name, `${Math.round(100 * faults.failingShare)}% of writes fail`);
         await world.time.sleep(dice.below(MINUTE));
-        const hit = await until(world, () => faults.hits.failing > before);
+        const failed = () => faults.hits.failing > before;
+        let hit = await until(world, failed);
+        if (!hit) { // of few writes all may be lucky
+          faults.failingShare = 1;
+          hit = await until(world, failed);
+        }
         node.disk.heal();
         world.trace.note(node.name, "disk works again");
         return hit;
