@@ -179,8 +179,11 @@ export class FlippedBits {
     if (entrance.problems.length === 0) return;
     database.guard(() => {
       const left = store.index.packs()
-        .flatMap(({ number }) => store.index.inPack(number))
-        .filter(({ kind, address }) => kind === "segment" && index.findSegment(address) === null)
+        .flatMap(({ number }) =>
+          store.index.inPack(number).filter(({ kind, address }) =>
+            kind === "segment" && index.findSegment(address) === null
+          )
+        )
         .map((frame) => ({ address: frame.address, bytes: store.readFrame(frame) }));
       entrance.problems.length = 0;
       database.transaction(() => entrance.enter(left, (address) => store.getSync(address)));
