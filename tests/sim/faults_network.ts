@@ -83,6 +83,7 @@ async function replaceSessions(
   for (let i = 0; i < PAIRS || ((times ?? 0) === 0 && i < 4 * PAIRS); i++) {
     const more = await replaceSession(world, dice, late);
     if (more !== null) times = (times ?? 0) + more;
+    else if (times === 0) times = null; // who could have been hit is gone: nothing is shown by that
     await world.time.sleep(dice.below(20 * SECOND));
   }
   return times;
